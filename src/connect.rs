@@ -1,0 +1,233 @@
+//! The connections under a call: made late, kept within bounds.
+//!
+//! Built on ureq's own connectors, and adds what the promises of this crate need beyond them:
+//!
+//! - A host is looked up where a connection is really made, and on a thread only where a name
+//!   needs one. ureq looks it up, on a thread, for every request.
+//! - A failure of making the connection is marked, because a login may be repeated only then.
+//! - All that one answer may take is counted, early hints and trailers without end included.
+//! - A deadline holds for all reads after one write. ureq gives a proxy the whole time for each.
+//! - What was sent is wiped: the buffer of an idle connection would else still hold the password.
+
+use std::error::Error as StdError;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+use std::vec::IntoIter;
+use std::{fmt, io, thread};
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
+    Transport, time,
+};
+use ureq::{Agent, Error, Proxy, ProxyProtocol, Timeout};
+
+use crate::answer::MOST_BODY;
+use crate::site::MOST_HEADER;
+
+/// An agent whose connections keep this crate's promises.
+pub(crate) fn agent(config: Config) -> Agent {
+    let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default());
+    #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+    let connector = connector.chain(ureq::unversioned::transport::RustlsConnector::default());
+    #[cfg(feature = "native-tls")]
+    let connector = connector.chain(ureq::unversioned::transport::NativeTlsConnector::default());
+    Agent::with_parts(config, Dial(connector), Later)
+}
+
+/// Whether the connection for a call could not be made, so that nothing of it was sent.
+pub(crate) fn was_not_made(error: &Error) -> bool {
+    match error {
+        Error::HostNotFound
+        | Error::ConnectionFailed
+        | Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
+        Error::Io(e) => is_unmade(e) || e.kind() == io::ErrorKind::ConnectionRefused,
+        _ => false,
+    }
+}
+
+fn is_unmade(e: &io::Error) -> bool {
+    e.get_ref().is_some_and(|e| e.is::<Unmade>())
+}
+
+/// Marks the error of a connection that could not be made.
+#[derive(Debug)]
+struct Unmade(io::Error);
+
+impl fmt::Display for Unmade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl StdError for Unmade {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.0)
+    }
+}
+
+fn unmade(error: Error) -> Error {
+    match error {
+        Error::Io(e) if !is_unmade(&e) => Error::Io(io::Error::new(e.kind(), Unmade(e))),
+        other => other,
+    }
+}
+
+/// Leaves the look-up to [`Dial`].
+#[derive(Debug)]
+struct Later;
+
+impl Resolver for Later {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        Ok(self.empty())
+    }
+}
+
+/// Looks the host up, then makes the connection with the connectors inside.
+#[derive(Debug)]
+struct Dial<C>(C);
+
+impl<C: Connector<()>> Connector<()> for Dial<C> {
+    type Out = Bounded<C::Out>;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        _: Option<()>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let started = Instant::now();
+        let proxy = details.config.proxy().filter(|proxy| !proxy.is_no_proxy(details.uri));
+        let speaks_http =
+            |p: &Proxy| matches!(p.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
+        if !proxy.is_none_or(speaks_http) {
+            let why = "a SOCKS proxy needs an agent of ureq's feature socks-proxy";
+            return Err(Error::ConnectProxyFailed(why.to_owned()));
+        }
+        let addrs = if proxy.is_none_or(Proxy::resolve_target) {
+            look_up(details.uri, details.config, details.timeout).map_err(unmade)?
+        } else {
+            Later.empty()
+        };
+        let details = ConnectionDetails {
+            uri: details.uri,
+            addrs,
+            config: details.config,
+            // Calls differ from the agent in limits only, so the agent's TLS setup is theirs.
+            request_level: false,
+            resolver: details.resolver,
+            now: time::Instant::Exact(Instant::now()),
+            timeout: less(details.timeout, started.elapsed())?,
+            current_time: details.current_time.clone(),
+            run_connector: details.run_connector.clone(),
+            register_shutdown: details.register_shutdown.clone(),
+        };
+        let Some(transport) = self.0.connect(&details, None).map_err(unmade)? else {
+            return Ok(None);
+        };
+        if details.needs_tls() && !transport.is_tls() {
+            return Err(Error::TlsRequired);
+        }
+        Ok(Some(Bounded { transport, received: 0, due: None }))
+    }
+}
+
+/// What is left of a time limit.
+fn less(mut limit: NextTimeout, elapsed: Duration) -> Result<NextTimeout, Error> {
+    if let time::Duration::Exact(after) = limit.after {
+        let left = after.checked_sub(elapsed).filter(|left| !left.is_zero());
+        limit.after = left.ok_or(Error::Timeout(limit.reason))?.into();
+    }
+    Ok(limit)
+}
+
+/// The addresses of the host in `uri`.
+fn look_up(uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+    let host = uri.host().ok_or(Error::HostNotFound)?;
+    let https = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let addrs = match bare.parse::<IpAddr>() {
+        Ok(ip) => vec![SocketAddr::new(ip, port)].into_iter(),
+        Err(_) => look_up_name(host.to_owned(), port, limit)?,
+    };
+    let mut result = Later.empty();
+    for addr in config.ip_family().keep_wanted(addrs).take(16) {
+        result.push(addr);
+    }
+    if result.is_empty() { Err(Error::HostNotFound) } else { Ok(result) }
+}
+
+/// Asks the system, on a thread of its own because the system knows no time limit.
+fn look_up_name(
+    host: String,
+    port: u16,
+    limit: NextTimeout,
+) -> Result<IntoIter<SocketAddr>, Error> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    thread::Builder::new().spawn(move || sender.send((host.as_str(), port).to_socket_addrs()))?;
+    match receiver.recv_timeout(*limit.after) {
+        Ok(addrs) => Ok(addrs?),
+        Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::Timeout(limit.reason)),
+        Err(mpsc::RecvTimeoutError::Disconnected) => Err(Error::HostNotFound),
+    }
+}
+
+/// Bounds what is read in answer to what was last written, in bytes and in time.
+#[derive(Debug)]
+struct Bounded<T> {
+    transport: T,
+    received: usize,
+    due: Option<(Timeout, Instant)>,
+}
+
+impl<T> Bounded<T> {
+    /// The earliest moment that a limit of this kind has named since the last write.
+    fn strictest(&mut self, mut limit: NextTimeout) -> Result<NextTimeout, Error> {
+        let time::Duration::Exact(after) = limit.after else { return Ok(limit) };
+        let now = Instant::now();
+        let mut due = now + after;
+        match self.due {
+            Some((reason, earlier)) if reason == limit.reason => due = due.min(earlier),
+            _ => {}
+        }
+        self.due = Some((limit.reason, due));
+        limit.after = due.saturating_duration_since(now).into();
+        less(limit, Duration::ZERO)
+    }
+}
+
+impl<T: Transport> Transport for Bounded<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.transport.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        (self.received, self.due) = (0, None);
+        let result = self.transport.transmit_output(amount, timeout);
+        self.transport.buffers().output()[..amount].fill(0);
+        result
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = self.strictest(timeout)?;
+        let before = self.transport.buffers().input().len();
+        let progress = self.transport.await_input(timeout)?;
+        self.received += self.transport.buffers().input().len().saturating_sub(before);
+        let most = MOST_HEADER + MOST_BODY;
+        if self.received > most {
+            return Err(Error::LargeResponseHeader(self.received, most));
+        }
+        Ok(progress)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.transport.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.transport.is_tls()
+    }
+}
