@@ -1,0 +1,263 @@
+//! A small server on a raw socket, for the answers that no HTTP library would give.
+
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use files_session::{Login, Site};
+
+pub mod stand_in;
+pub mod tls;
+
+/// A login that the servers here let in.
+pub fn login() -> Login<'static> {
+    Login::new(stand_in::USERNAME, stand_in::PASSWORD)
+}
+
+/// What a server got.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The number of the request at this server, from 0.
+    pub number: usize,
+    /// The number of the connection on which it came, from 0.
+    pub connection: usize,
+    /// `POST /api/rest/v1/sessions`
+    pub line: String,
+    /// Names in lower case, in order.
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What a server answers: pieces of bytes, and what comes behind them.
+#[derive(Clone)]
+pub struct Reply {
+    pieces: Vec<Vec<u8>>,
+    pause: Duration,
+    then: Then,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Then {
+    /// The connection stays open for the next request.
+    Next,
+    /// The connection is closed, with a FIN.
+    Close,
+    /// The connection is reset, with an RST.
+    Reset,
+    /// Nothing comes, until the client goes.
+    Silence,
+    /// The last piece comes again and again, until the client goes.
+    Endless,
+}
+
+impl Reply {
+    /// Bytes as they are.
+    pub fn raw(bytes: impl AsRef<[u8]>) -> Reply {
+        Reply::pieces([bytes])
+    }
+
+    /// Bytes, in pieces that are sent one by one.
+    pub fn pieces<B: AsRef<[u8]>>(pieces: impl IntoIterator<Item = B>) -> Reply {
+        let pieces = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
+        Reply { pieces, pause: Duration::ZERO, then: Then::Next }
+    }
+
+    /// An HTTP answer, with further header lines such as `"Retry-After: 1\r\n"`.
+    pub fn http(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Reply {
+        let body = body.as_ref();
+        let head =
+            format!("HTTP/1.1 {status} S\r\nContent-Length: {}\r\n{headers}\r\n", body.len());
+        Reply::raw([head.as_bytes(), body].concat())
+    }
+
+    pub fn json(status: u16, body: impl AsRef<[u8]>) -> Reply {
+        Reply::http(status, "Content-Type: application/json\r\n", body)
+    }
+
+    /// The answer to a login that works.
+    pub fn session() -> Reply {
+        Reply::json(201, stand_in::SESSION)
+    }
+
+    /// The answer to a logout that works.
+    pub fn no_content() -> Reply {
+        Reply::raw("HTTP/1.1 204 No Content\r\n\r\n")
+    }
+
+    /// No answer at all.
+    pub fn nothing() -> Reply {
+        Reply::raw("")
+    }
+
+    /// Waits before each piece but the first.
+    pub fn slowly(self, pause: Duration) -> Reply {
+        Reply { pause, ..self }
+    }
+
+    pub fn then_close(self) -> Reply {
+        Reply { then: Then::Close, ..self }
+    }
+
+    pub fn then_reset(self) -> Reply {
+        Reply { then: Then::Reset, ..self }
+    }
+
+    pub fn then_silence(self) -> Reply {
+        Reply { then: Then::Silence, ..self }
+    }
+
+    pub fn without_end(self) -> Reply {
+        Reply { then: Then::Endless, ..self }
+    }
+
+    /// Sends it; whether the connection is good for another request.
+    fn send(&self, stream: &mut (impl Read + Write), socket: &TcpStream) -> io::Result<bool> {
+        for (i, piece) in self.pieces.iter().enumerate() {
+            if i > 0 && self.pause > Duration::ZERO {
+                thread::sleep(self.pause);
+            }
+            stream.write_all(piece)?;
+            stream.flush()?;
+        }
+        match self.then {
+            Then::Next => return Ok(true),
+            Then::Close => {}
+            Then::Reset => socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO))?,
+            Then::Silence => while stream.read(&mut [0; 512])? > 0 {},
+            Then::Endless => loop {
+                thread::sleep(self.pause);
+                stream.write_all(self.pieces.last().expect("a piece to repeat"))?;
+                stream.flush()?;
+            },
+        }
+        Ok(false)
+    }
+}
+
+/// A server on a loopback port that answers each request as it is told, and keeps what it got.
+pub struct Server {
+    pub addr: SocketAddr,
+    scheme: &'static str,
+    requests: Arc<Mutex<Vec<Request>>>,
+}
+
+impl Server {
+    /// Answers the requests with these replies, in turn; with the last one for all the rest.
+    pub fn new(replies: impl IntoIterator<Item = Reply>) -> Server {
+        let replies: Vec<Reply> = replies.into_iter().collect();
+        Server::with(move |request| replies[request.number.min(replies.len() - 1)].clone())
+    }
+
+    /// Answers each request with what `reply` says.
+    pub fn with(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        Server::start("http", reply, |socket| Ok(socket.try_clone()?))
+    }
+
+    /// The same over TLS.
+    pub fn tls(
+        config: Arc<rustls::ServerConfig>,
+        reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Server {
+        Server::start("https", reply, move |socket| {
+            let connection =
+                rustls::ServerConnection::new(config.clone()).map_err(io::Error::other)?;
+            Ok(rustls::StreamOwned::new(connection, socket.try_clone()?))
+        })
+    }
+
+    fn start<S: Read + Write>(
+        scheme: &'static str,
+        reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+        open: impl Fn(&TcpStream) -> io::Result<S> + Send + Sync + 'static,
+    ) -> Server {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let addr = listener.local_addr().expect("its number");
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::new((reply, open, requests.clone()));
+        // The threads end with the test's process.
+        thread::spawn(move || {
+            for (connection, socket) in listener.incoming().enumerate() {
+                let (shared, Ok(socket)) = (shared.clone(), socket) else { return };
+                thread::spawn(move || {
+                    let (reply, open, requests) = &*shared;
+                    // A client that goes away is no fault of the server's.
+                    let _ = open(&socket).and_then(|stream| {
+                        let mut stream = BufReader::new(stream);
+                        while let Some(request) = read_request(&mut stream, connection, requests)? {
+                            if !reply(&request).send(stream.get_mut(), &socket)? {
+                                break;
+                            }
+                        }
+                        Ok(())
+                    });
+                });
+            }
+        });
+        Server { addr, scheme, requests }
+    }
+
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.scheme, self.addr)
+    }
+
+    /// The site that this server stands in for.
+    pub fn site(&self) -> Site {
+        Site::new(self.url())
+    }
+
+    /// What the server got, whole requests only.
+    pub fn requests(&self) -> Vec<Request> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// The lines of what it got: `POST`, `DELETE`.
+    pub fn methods(&self) -> Vec<String> {
+        let method = |request: &Request| request.line.split(' ').next().unwrap().to_owned();
+        self.requests().iter().map(method).collect()
+    }
+}
+
+fn read_request(
+    stream: &mut impl BufRead,
+    connection: usize,
+    requests: &Mutex<Vec<Request>>,
+) -> io::Result<Option<Request>> {
+    let mut line = String::new();
+    if stream.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let line = line.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
+    let mut headers = Vec::new();
+    loop {
+        let mut header = String::new();
+        stream.read_line(&mut header)?;
+        match header.trim_end().split_once(": ") {
+            Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.to_owned())),
+            None => break,
+        }
+    }
+    let mut request = Request { number: 0, connection, line, headers, body: String::new() };
+    let length = request.header("content-length").map_or(0, |n| n.parse().expect("a length"));
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body)?;
+    request.body = String::from_utf8(body).expect("UTF-8");
+    let mut requests = requests.lock().unwrap();
+    request.number = requests.len();
+    requests.push(request.clone());
+    Ok(Some(request))
+}
+
+/// A loopback address at which nobody listens.
+pub fn nobody() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+}
