@@ -13,7 +13,6 @@ use std::error::Error as StdError;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use std::vec::IntoIter;
 use std::{fmt, io, thread};
 
 use ureq::config::Config;
@@ -151,7 +150,10 @@ fn look_up(uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSoc
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let addrs = match bare.parse::<IpAddr>() {
         Ok(ip) => vec![SocketAddr::new(ip, port)].into_iter(),
-        Err(_) => look_up_name(host.to_owned(), port, limit)?,
+        Err(_) => {
+            let name = host.to_owned();
+            within(limit, move || (name, port).to_socket_addrs())?
+        }
     };
     let mut result = Later.empty();
     for addr in config.ip_family().keep_wanted(addrs).take(16) {
@@ -160,16 +162,16 @@ fn look_up(uri: &Uri, config: &Config, limit: NextTimeout) -> Result<ResolvedSoc
     if result.is_empty() { Err(Error::HostNotFound) } else { Ok(result) }
 }
 
-/// Asks the system, on a thread of its own because the system knows no time limit.
-fn look_up_name(
-    host: String,
-    port: u16,
+/// Does `work` on a thread of its own, because the system's look-up knows no time limit. Past the
+/// limit the thread is left to itself.
+fn within<T: Send + 'static>(
     limit: NextTimeout,
-) -> Result<IntoIter<SocketAddr>, Error> {
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
     let (sender, receiver) = mpsc::sync_channel(1);
-    thread::Builder::new().spawn(move || sender.send((host.as_str(), port).to_socket_addrs()))?;
+    thread::Builder::new().spawn(move || sender.send(work()))?;
     match receiver.recv_timeout(*limit.after) {
-        Ok(addrs) => Ok(addrs?),
+        Ok(result) => Ok(result?),
         Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::Timeout(limit.reason)),
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(Error::HostNotFound),
     }
@@ -229,5 +231,96 @@ impl<T: Transport> Transport for Bounded<T> {
 
     fn is_tls(&self) -> bool {
         self.transport.is_tls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn limit(after: Duration) -> NextTimeout {
+        NextTimeout { after: after.into(), reason: Timeout::Connect, ..NextTimeout::default() }
+    }
+
+    #[test]
+    fn a_look_up_that_hangs_is_left_at_the_limit() {
+        let (hold, held) = mpsc::channel::<()>();
+        let hangs = move || Ok(held.recv().is_ok());
+        let start = Instant::now();
+        let result = within(limit(Duration::from_millis(100)), hangs);
+        assert!(matches!(result, Err(Error::Timeout(Timeout::Connect))));
+        assert!(start.elapsed() < Duration::from_secs(5));
+        drop(hold);
+        assert!(matches!(within(limit(Duration::from_secs(60)), || Ok(7)), Ok(7)));
+    }
+
+    #[test]
+    fn a_literal_address_needs_no_look_up() {
+        let look_up = |uri| {
+            let config = Agent::config_builder().proxy(None).build();
+            // With no time at all, no thread could answer.
+            look_up(&Uri::from_static(uri), &config, limit(Duration::ZERO))
+                .map(|a| a[0].to_string())
+        };
+        assert_eq!(look_up("http://192.0.2.1").unwrap(), "192.0.2.1:80");
+        assert_eq!(look_up("https://192.0.2.1").unwrap(), "192.0.2.1:443");
+        assert_eq!(look_up("https://[2001:db8::1]:8443").unwrap(), "[2001:db8::1]:8443");
+    }
+
+    #[test]
+    fn a_name_is_looked_up() {
+        let config = Agent::config_builder().proxy(None).build();
+        let addrs = look_up(
+            &Uri::from_static("http://localhost:81"),
+            &config,
+            limit(Duration::from_secs(60)),
+        );
+        assert!(addrs.unwrap().iter().all(|addr| addr.ip().is_loopback() && addr.port() == 81));
+    }
+
+    /// A server that sends `start`, then `more` again and again, until the client goes.
+    fn sends_without_end(start: &'static [u8], more: Vec<u8>, pause: Duration) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept()?;
+            stream.write_all(start)?;
+            loop {
+                stream.write_all(&more)?;
+                thread::sleep(pause);
+            }
+            #[allow(unreachable_code, reason = "for the type")]
+            io::Result::Ok(())
+        });
+        addr
+    }
+
+    #[test]
+    fn a_proxy_that_sends_a_byte_at_a_time_does_not_outlast_the_limit() {
+        let proxy =
+            sends_without_end(b"HTTP/1.1 200 OK\r\nX: ", b"y".to_vec(), Duration::from_millis(50));
+        let config = Agent::config_builder()
+            .proxy(Proxy::new(&format!("http://{proxy}")).ok())
+            .timeout_global(Some(Duration::from_millis(300)))
+            .build();
+        let start = Instant::now();
+        let result = agent(config).get("http://127.0.0.1:9").call();
+        assert!(matches!(result, Err(Error::Timeout(_))), "{result:?}");
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn what_one_answer_may_take_is_counted() {
+        let hints = b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
+        let server = sends_without_end(b"", hints, Duration::ZERO);
+        let config = Agent::config_builder()
+            .proxy(None)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        let result = agent(config).get(format!("http://{server}")).call();
+        assert!(matches!(result, Err(Error::LargeResponseHeader(..))), "{result:?}");
     }
 }

@@ -490,7 +490,7 @@ fn tls_advice(source: &str) -> &'static str {
          administrator"
     } else if has(&["not valid for", "NotValidForName", "mismatch"]) {
         "the certificate is for another name: check the address of the site"
-    } else if has(&["UnknownIssuer", "unable to get local issuer", "self-signed", "self signed"]) {
+    } else if has(&["UnknownIssuer", "BadSignature", "unable to get local issuer", "self-signed"]) {
         "nobody that is trusted here has issued the certificate: \
          for a private CA hand over its certificate"
     } else {

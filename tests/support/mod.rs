@@ -261,3 +261,17 @@ fn read_request(
 pub fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }
+
+/// A program among the examples, which `cargo test` has built beside the tests.
+pub fn example(name: &str) -> std::process::Command {
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.extend(["examples", name]);
+    assert!(path.exists(), "{} is missing: `cargo test` builds it", path.display());
+    let mut command = std::process::Command::new(path);
+    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_ascii_lowercase());
+    }
+    command
+}

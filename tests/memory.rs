@@ -1,0 +1,73 @@
+//! What a call needs of memory, at its peak, whatever the server floods it with.
+
+#![cfg(target_os = "linux")]
+
+mod support;
+
+use std::fs;
+use std::time::Duration;
+
+use files_session::Session;
+use support::{Reply, Server, login};
+
+/// The peak of this process' memory since it was last asked for, in KiB.
+fn peak() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let peak = line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap();
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+    peak
+}
+
+#[test]
+fn an_answer_without_end_needs_no_more_memory_than_one_of_the_usual_size() {
+    let block = vec![b'x'; 64 * 1024];
+    let chunk = [b"10000\r\n", &block[..], b"\r\n"].concat();
+    let head = |head: &str| format!("HTTP/1.1 {head}\r\n\r\n{{\"error\":\"").into_bytes();
+    let without_end = |start: Vec<u8>, block: &[u8]| Reply::pieces([&start, block]).without_end();
+
+    let floods = [
+        ("header", without_end(b"HTTP/1.1 201 Created\r\nX: ".to_vec(), &block)),
+        ("headers", without_end(b"HTTP/1.1 201 Created\r\n".to_vec(), &b"X: y\r\n".repeat(9999))),
+        ("hints", without_end(vec![], &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(999))),
+        ("announced", without_end(head("201 Created\r\nContent-Length: 99999999999"), &block)),
+        (
+            "chunked",
+            without_end(
+                b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
+                &chunk,
+            ),
+        ),
+        ("by close", without_end(head("201 Created"), &block)),
+        ("refusal", without_end(head("401 Unauthorized"), &block)),
+        ("announced refusal", without_end(head("500 Oops\r\nContent-Length: 99999999999"), &block)),
+        (
+            "trailers",
+            without_end(
+                b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n".to_vec(),
+                &b"X: y\r\n".repeat(9999),
+            ),
+        ),
+        ("brackets", Reply::json(401, "[".repeat(262_144))),
+        ("nested data", Reply::json(401, format!(r#"{{"data":{}"#, "[".repeat(262_000)))),
+        ("objects", Reply::json(201, r#"{"a":"#.repeat(50_000))),
+    ];
+
+    let usual = Server::new([Reply::session()]);
+    Session::login(&usual.site(), &login()).unwrap();
+    peak();
+    Session::login(&usual.site(), &login()).unwrap();
+    let normal = peak();
+    for (name, flood) in floods {
+        let server = Server::new([flood]);
+        let site = server.site().timeout(Duration::from_secs(20));
+        peak();
+        let error = Session::login(&site, &login()).unwrap_err();
+        let needed = peak();
+        assert!(needed <= normal + 2048, "{name}: {needed} KiB, not {normal} KiB ({error})");
+        assert!(!error.to_string().contains("in time"), "{name}: it was read until the limit");
+        let _ = Session::resume(&site.retries(0), "id").unwrap().logout();
+        let needed = peak();
+        assert!(needed <= normal + 2048, "logout, {name}: {needed} KiB, not {normal} KiB");
+    }
+}

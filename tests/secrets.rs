@@ -1,0 +1,160 @@
+//! No secret in anything that is formatted or logged, on any path.
+
+mod support;
+
+use std::error::Error as _;
+use std::fmt::{Debug, Display};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use files_session::{Error, Login, Session, Site, agent_config, ureq};
+use log::{LevelFilter, Log, Metadata, Record};
+use support::{Reply, Server, nobody};
+
+const PASSWORD: &str = "secret-password";
+const CODE: &str = "secret-code";
+const PARTIAL: &str = "secret-partial-session-id";
+const ID: &str = "secret-session-id";
+const TOKEN: &str = "secret-login-token";
+
+/// All that was formatted, and all that was logged: target and text.
+static FORMATTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static LOGGED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
+struct Logger;
+
+impl Log for Logger {
+    fn enabled(&self, _: &Metadata) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record) {
+        let text = format!("{} {}", record.level(), record.args());
+        LOGGED.lock().unwrap().push((record.target().to_owned(), text));
+    }
+
+    fn flush(&self) {}
+}
+
+fn collect_debug(thing: &impl Debug) {
+    FORMATTED.lock().unwrap().extend([format!("{thing:?}"), format!("{thing:#?}")]);
+}
+
+fn collect(thing: &(impl Debug + Display)) {
+    collect_debug(thing);
+    FORMATTED.lock().unwrap().push(format!("{thing}"));
+}
+
+fn collect_error(error: &Error) {
+    collect(error);
+    collect_debug(&error.kind());
+    if let Some(two_factor) = error.two_factor() {
+        collect_debug(two_factor);
+        collect_debug(&login().answer(two_factor, CODE));
+    }
+    if let Error::Api(api) = error {
+        collect_debug(api);
+    }
+    let mut source = error.source();
+    while let Some(error) = source {
+        FORMATTED.lock().unwrap().push(format!("{error} {error:?} {error:#?}"));
+        source = error.source();
+    }
+}
+
+fn login() -> Login<'static> {
+    Login::new("username", PASSWORD).otp(CODE).partial_session_id(PARTIAL)
+}
+
+/// Goes down every path there is with one site.
+fn call(site: &Site) {
+    collect_debug(site);
+    collect_debug(&login());
+    match Session::login(site, &login()) {
+        Ok(session) => collect_debug(&session),
+        Err(error) => collect_error(&error),
+    }
+    let session = Session::resume(site, ID).unwrap();
+    collect_debug(&session);
+    if let Err(error) = session.logout() {
+        collect_error(&error);
+    }
+}
+
+/// Goes down every path there is.
+fn go_everywhere() {
+    let session =
+        format!(r#"{{"id":"{ID}","login_token":"{TOKEN}","partial_session_id":"{PARTIAL}"}}"#);
+    let two_factor = format!(
+        r#"{{"type":"not-authenticated/two-factor-authentication-error","error":"2FA",
+        "data":{{"two_factor_authentication_methods":["yubi"],"partial_session_id":"{PARTIAL}"}}}}"#
+    );
+    let redirect = format!("Location: https://{ID}@evil.example/?session={ID}#{TOKEN}\r\n");
+    for reply in [
+        Reply::json(201, &session),
+        Reply::json(201, session.replace('"', "'")),
+        Reply::json(201, &session[..session.len() - 3]),
+        Reply::json(201, session.replace("\"id\"", "\"site_id\"")),
+        Reply::json(201, session.replace("-session-id", " session id")),
+        Reply::json(401, &two_factor),
+        Reply::json(401, &two_factor[..two_factor.len() - 3]),
+        Reply::json(401, &session),
+        Reply::http(307, &redirect, ""),
+        Reply::http(405, "", ""),
+        Reply::http(500, "", "{}"),
+        Reply::http(503, "Retry-After: 9999\r\n", ""),
+        Reply::raw(&session).then_close(),
+        Reply::raw(format!("HTTP/1.1 201 {ID}\r\n{TOKEN}\r\n\r\n")).then_close(),
+        Reply::raw(format!("HTTP/1.1 201 X\r\nContent-Length: {ID}\r\n\r\n")).then_close(),
+        Reply::nothing().then_close(),
+        Reply::nothing().then_reset(),
+        Reply::nothing().then_silence(),
+    ] {
+        let site = Server::new([reply]).site().timeout(Duration::from_millis(400));
+        call(&site.retries(1));
+    }
+    call(&Site::new(format!("http://{}", nobody())).retries(0));
+    call(&Site::new("http://mysite.test.invalid"));
+    call(&Site::new(format!("https://user:{PASSWORD}@mysite.test.invalid")));
+    call(&Site::new(format!("https://mysite.test.invalid/?password={PASSWORD}")));
+    for id in [format!("{ID}\n"), format!("{ID} "), ID.repeat(999)] {
+        collect_error(&Session::resume(&Site::default(), id).unwrap_err());
+    }
+    let proxy = ureq::Proxy::new(&format!("http://user:{PASSWORD}@{}", nobody())).unwrap();
+    let agent = agent_config().proxy(Some(proxy)).build().into();
+    call(&Site::new("https://mysite.test.invalid").retries(0).agent(agent));
+}
+
+#[test]
+fn no_secret_is_formatted_or_logged() {
+    let is_secret = |text: &str| text.contains("secret");
+    log::set_logger(&Logger).unwrap();
+
+    log::set_max_level(LevelFilter::Debug);
+    go_everywhere();
+    let logged = std::mem::take(&mut *LOGGED.lock().unwrap());
+    assert!(logged.len() > 100, "{}", logged.len());
+    for (target, text) in logged {
+        assert!(!is_secret(&text), "{target}: {text}");
+    }
+
+    // At trace level ureq logs the header that it sends and the answer that it reads, and where a
+    // redirect points. No library can keep an application's logger from it; the README says what
+    // to set.
+    log::set_max_level(LevelFilter::Trace);
+    go_everywhere();
+    let logged = std::mem::take(&mut *LOGGED.lock().unwrap());
+    let of_ureq = |target: &str| target.starts_with("ureq::") || target.starts_with("ureq_proto::");
+    assert!(logged.iter().any(|(target, text)| of_ureq(target) && is_secret(text)));
+    for (target, text) in logged {
+        assert!(of_ureq(&target) || !is_secret(&text), "{target}: {text}");
+        // The body of a login is not logged even there.
+        assert!(!text.contains("secret-pass"), "{target}: {text}");
+    }
+
+    let formatted = FORMATTED.lock().unwrap();
+    assert!(formatted.len() > 300, "{}", formatted.len());
+    for text in formatted.iter() {
+        assert!(!is_secret(text), "{text}");
+    }
+}
