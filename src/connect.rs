@@ -30,7 +30,7 @@ use crate::site::MOST_HEADER;
 /// An agent whose connections keep this crate's promises.
 pub(crate) fn agent(config: Config) -> Agent {
     let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default());
-    #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+    #[cfg(feature = "rustls")]
     let connector = connector.chain(ureq::unversioned::transport::RustlsConnector::default());
     #[cfg(feature = "native-tls")]
     let connector = connector.chain(ureq::unversioned::transport::NativeTlsConnector::default());
@@ -49,7 +49,7 @@ pub(crate) fn was_not_made(error: &Error) -> bool {
 }
 
 fn is_unmade(e: &io::Error) -> bool {
-    e.get_ref().is_some_and(|e| e.is::<Unmade>())
+    e.get_ref().is_some_and(<dyn StdError + Send + Sync>::is::<Unmade>)
 }
 
 /// Marks the error of a connection that could not be made.

@@ -171,7 +171,7 @@ impl ErrorKind {
             | ureq::Error::ConnectionFailed
             | ureq::Error::ConnectProxyFailed(_) => ErrorKind::Connect,
             ureq::Error::Tls(_) | ureq::Error::TlsRequired => ErrorKind::Tls,
-            #[cfg(any(feature = "rustls", feature = "platform-verifier"))]
+            #[cfg(feature = "rustls")]
             ureq::Error::Rustls(_) => ErrorKind::Tls,
             #[cfg(feature = "native-tls")]
             ureq::Error::NativeTls(_) | ureq::Error::Der(_) => ErrorKind::Tls,
@@ -480,21 +480,32 @@ impl fmt::Display for Transport {
     }
 }
 
-/// What to do about a TLS failure, by the words of rustls 0.23 or OpenSSL 3 for it.
+/// What to do about a TLS failure, by the words of rustls 0.23 and OpenSSL 3 for it.
 fn tls_advice(source: &str) -> &'static str {
-    let has = |words: &[&str]| words.iter().any(|word| source.contains(word));
-    if has(&["not valid yet", "not yet valid", "NotValidYet"]) {
-        "the certificate is not valid yet: is the clock of this machine set?"
-    } else if has(&["expired", "Expired"]) {
-        "the certificate has expired: check the clock of this machine, or tell the site's \
-         administrator"
-    } else if has(&["not valid for", "NotValidForName", "mismatch"]) {
-        "the certificate is for another name: check the address of the site"
-    } else if has(&["UnknownIssuer", "BadSignature", "unable to get local issuer", "self-signed"]) {
-        "nobody that is trusted here has issued the certificate: \
-         for a private CA hand over its certificate"
-    } else {
-        "check the address, and whether something between here and the site intercepts TLS"
+    const ADVICE: [(&str, &str); 4] = [
+        (
+            "not valid yet|not yet valid|NotValidYet",
+            "the certificate is not valid yet: is the clock of this machine set?",
+        ),
+        (
+            "expired|Expired",
+            "the certificate has expired: check the clock of this machine, or tell the site's \
+             administrator",
+        ),
+        (
+            "not valid for|NotValidForName|mismatch",
+            "the certificate is for another name: check the address of the site",
+        ),
+        (
+            "UnknownIssuer|BadSignature|unable to get local issuer|self-signed",
+            "nobody that is trusted here has issued the certificate: \
+             for a private CA hand over its certificate",
+        ),
+    ];
+    let says = |words: &str| words.split('|').any(|words| source.contains(words));
+    match ADVICE.iter().find(|(words, _)| says(words)) {
+        Some((_, advice)) => advice,
+        None => "check the address, and whether something between here and the site intercepts TLS",
     }
 }
 

@@ -57,6 +57,7 @@ impl Deserialize for Leaf {
 }
 
 impl Place<Leaf> {
+    #[allow(clippy::unnecessary_wraps, reason = "it is what the visitor answers")]
     fn put(&mut self, leaf: Leaf) -> miniserde::Result<()> {
         self.out = Some(leaf);
         Ok(())
@@ -183,8 +184,7 @@ fn end_of_value(bytes: &[u8], mut i: usize) -> usize {
                 continue;
             }
             b'{' | b'[' => depth += 1,
-            b',' if depth == 0 => return i,
-            b'}' | b']' if depth == 0 => return i,
+            b',' | b'}' | b']' if depth == 0 => return i,
             b'}' | b']' if depth == 1 => return i + 1,
             b'}' | b']' => depth -= 1,
             _ => {}

@@ -1,6 +1,8 @@
-//! A blocking client for one thing: logging in to Files.com, and out again.
+#![doc = include_str!("../README.md")]
 
 mod answer;
+#[cfg(feature = "capi")]
+mod capi;
 mod connect;
 mod error;
 mod json;
@@ -10,6 +12,8 @@ mod send;
 mod session;
 mod site;
 mod text;
+#[cfg(feature = "_tls")]
+mod tls;
 
 pub use error::{ApiError, Error, ErrorKind, TwoFactor};
 pub use login::Login;

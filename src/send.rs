@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::AsSendBody;
-use ureq::http::{HeaderValue, Method, Request, header};
+use ureq::http::{HeaderName, HeaderValue, Method, Request, header};
 
 use crate::answer::{self, Answer};
 use crate::connect;
@@ -16,6 +16,9 @@ use crate::site::{MOST_HEADER, Site};
 
 /// The header that carries a session id.
 pub(crate) const AUTH_HEADER: &str = "X-FilesAPI-Auth";
+
+/// The same, as HTTP has it on its way.
+const AUTH_HEADER_LOWER: &str = "x-filesapi-auth";
 
 /// How often a call is tried again, unless set.
 pub(crate) const RETRIES: u32 = 3;
@@ -157,29 +160,30 @@ fn backoff(retry: u32) -> Duration {
 }
 
 fn send_once(site: &Site, call: &Call, deadline: Deadline) -> Result<Answer, Error> {
-    let mut request = Request::builder()
-        .uri(site.endpoint()?.clone())
-        .header(header::ACCEPT, HeaderValue::from_static("application/json"));
-    if let Some(language) = site.accept_language()? {
-        request = request.header(header::ACCEPT_LANGUAGE, language.clone());
-    }
+    let mut bytes: &[u8];
     let mut nothing = ();
-    let mut json: &[u8];
-    let (request, body) = match call {
+    let (method, body) = match call {
         Call::Login(body) => {
-            json = body;
-            let content_type = HeaderValue::from_static("application/json");
-            let request = request.method(Method::POST).header(header::CONTENT_TYPE, content_type);
-            (request, json.as_body())
+            bytes = body;
+            (Method::POST, bytes.as_body())
         }
-        Call::Logout(session_id) => {
-            let request = request.method(Method::DELETE).header(AUTH_HEADER, session_id.clone());
-            (request, nothing.as_body())
-        }
+        Call::Logout(_) => (Method::DELETE, nothing.as_body()),
     };
+    let mut request = Request::new(body);
+    *request.method_mut() = method;
+    *request.uri_mut() = site.endpoint()?.clone();
+    let headers = request.headers_mut();
+    let json = HeaderValue::from_static("application/json");
+    if let Some(language) = site.accept_language()? {
+        headers.insert(header::ACCEPT_LANGUAGE, language.clone());
+    }
+    match call {
+        Call::Login(_) => headers.insert(header::CONTENT_TYPE, json.clone()),
+        Call::Logout(id) => headers.insert(HeaderName::from_static(AUTH_HEADER_LOWER), id.clone()),
+    };
+    headers.insert(header::ACCEPT, json);
 
     let failed = |source| Error::transport(site.host(), deadline.limit, source);
-    let request = request.body(body).map_err(|e| failed(e.into()))?;
     let agent = site.http_agent();
     let mut config = agent
         .configure_request(request)

@@ -50,16 +50,23 @@ macro_rules! attributes {
         }
 
         impl Session {
-            fn from_wire(wire: Wire, site: &Site) -> Result<Session, Unexpected> {
-                Ok(Session {
-                    id: fit_id(attribute(wire.id, "id")?)?,
-                    $($name: attribute(wire.$name, stringify!($name))?,)*
-                    site: site.clone(),
-                })
+            fn from_wire(wire: Wire, site: Site) -> Result<Session, Unexpected> {
+                let (mut id, mut wrong) = (None, None);
+                fill(&mut id, wire.id, "id", &mut wrong);
+                let mut session = Session::from_id(id.unwrap_or_default(), site);
+                $(fill(&mut session.$name, wire.$name, stringify!($name), &mut wrong);)*
+                match wrong {
+                    Some(name) => Err(Unexpected::WrongType(name)),
+                    None if session.id.is_empty() => Err(Unexpected::NoId),
+                    None if send::session_id_header(&session.id).is_none() => {
+                        Err(Unexpected::UnfitId)
+                    }
+                    None => Ok(session),
+                }
             }
 
-            fn from_id(id: String, site: &Site) -> Session {
-                Session { id, $($name: None,)* site: site.clone() }
+            fn from_id(id: String, site: Site) -> Session {
+                Session { id, $($name: None,)* site }
             }
         }
 
@@ -136,17 +143,13 @@ impl Session {
     pub fn login(site: &Site, login: &Login) -> Result<Session, Error> {
         let deadline = Deadline::of(site);
         let call = Call::login(login);
-        match send::send(site, &call, deadline).and_then(Answer::or_error) {
-            Ok(answer) => Session::from_answer(answer, site),
-            Err(error) => match region_host(&error) {
-                Some(host) => {
-                    let site = site.at(host);
-                    let answer = send::send(&site, &call, deadline)?.or_error()?;
-                    Session::from_answer(answer, &site)
-                }
-                None => Err(error),
-            },
+        let mut site = site.clone();
+        let mut result = send::send(&site, &call, deadline).and_then(Answer::or_error);
+        if let Some(host) = result.as_ref().err().and_then(region_host) {
+            site = site.at(host);
+            result = send::send(&site, &call, deadline).and_then(Answer::or_error);
         }
+        Session::from_answer(result?, site)
     }
 
     /// The session with this id, from a file or from an earlier process, to log it out or to use
@@ -160,7 +163,7 @@ impl Session {
     pub fn resume(site: &Site, id: impl Into<String>) -> Result<Session, Error> {
         let id = id.into();
         send::session_id_header(&id).ok_or(InvalidInput::SessionId)?;
-        Ok(Session::from_id(id, site))
+        Ok(Session::from_id(id, site.clone()))
     }
 
     /// Logs out: one `DELETE`, repeated where no answer came or the server failed.
@@ -193,7 +196,7 @@ impl Session {
         (AUTH_HEADER, &self.id)
     }
 
-    fn from_answer(answer: Answer, site: &Site) -> Result<Session, Error> {
+    fn from_answer(answer: Answer, site: Site) -> Result<Session, Error> {
         let session = answer.json_object().and_then(|text| {
             let wire = json::parse(text).ok_or(Unexpected::NotJson)?;
             Session::from_wire(wire, site)
@@ -202,18 +205,18 @@ impl Session {
     }
 }
 
-fn attribute<T: TryFrom<Leaf>>(
-    leaf: Option<Leaf>,
+/// Puts a member into its field, or notes that it is of another type.
+#[inline(never)]
+fn fill<T: TryFrom<Leaf>>(
+    field: &mut Option<T>,
+    member: Option<Leaf>,
     name: &'static str,
-) -> Result<Option<T>, Unexpected> {
-    leaf.map(T::try_from).transpose().map_err(|_| Unexpected::WrongType(name))
-}
-
-fn fit_id(id: Option<String>) -> Result<String, Unexpected> {
-    let id = id.filter(|id| !id.is_empty()).ok_or(Unexpected::NoId)?;
-    match send::session_id_header(&id) {
-        Some(_) => Ok(id),
-        None => Err(Unexpected::UnfitId),
+    wrong: &mut Option<&'static str>,
+) {
+    match member.map(T::try_from) {
+        Some(Ok(value)) => *field = Some(value),
+        Some(Err(_)) => *wrong = Some(name),
+        None => {}
     }
 }
 

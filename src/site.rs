@@ -14,13 +14,11 @@ use ureq::{Agent, Proxy};
 use crate::connect;
 use crate::error::InvalidInput;
 use crate::send::RETRIES;
+#[cfg(feature = "_tls")]
+use crate::tls;
 
 /// Behind the origin of a site, the path of the two calls.
 const API: &str = "/api/rest/v1";
-
-/// Whether https is possible at all, with an agent of this crate's own.
-const TLS: bool =
-    cfg!(any(feature = "rustls", feature = "platform-verifier", feature = "native-tls"));
 
 /// The time limit of a call, unless one is set.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -50,8 +48,9 @@ pub(crate) const MOST_HEADER: usize = 64 * 1024;
 /// ```
 #[derive(Clone)]
 pub struct Site {
-    base: Result<Base, InvalidInput>,
-    language: Result<Option<HeaderValue>, InvalidInput>,
+    base: Arc<Result<Base, InvalidInput>>,
+    /// `Some(None)` for a language that can't stand in a header.
+    language: Option<Option<HeaderValue>>,
     agent: Agent,
     own_agent: bool,
     timeout: Option<Duration>,
@@ -61,7 +60,6 @@ pub struct Site {
 }
 
 /// The origin of a site, checked.
-#[derive(Clone)]
 struct Base {
     /// The address of the two calls, path included.
     endpoint: Uri,
@@ -82,10 +80,24 @@ impl Site {
         Site::with_agent(url.as_ref(), connect::agent(agent_config().build()))
     }
 
-    pub(crate) fn with_agent(url: &str, agent: Agent) -> Self {
+    /// The site at `url`, where only the certificates in `pem` are trusted.
+    #[cfg(feature = "capi")]
+    pub(crate) fn with_ca(url: &str, pem: &str) -> Result<Self, InvalidInput> {
+        #[cfg(feature = "_tls")]
+        let config = tls::roots_of(pem).map(|roots| agent_config().tls_config(tls::config(roots)));
+        #[cfg(not(feature = "_tls"))]
+        let config = {
+            let _ = pem;
+            Err::<ConfigBuilder<AgentScope>, _>("needs TLS, and files-session was built without")
+        };
+        let config = config.map_err(|fault| InvalidInput::Argument { name: "ca_pem", fault })?;
+        Ok(Site::with_agent(url, connect::agent(config.build())))
+    }
+
+    fn with_agent(url: &str, agent: Agent) -> Self {
         Site {
-            base: Base::parse(url),
-            language: Ok(None),
+            base: Arc::new(Base::parse(url)),
+            language: None,
             agent,
             own_agent: false,
             timeout: None,
@@ -108,12 +120,9 @@ impl Site {
     /// Default: none is asked for, and the site chooses.
     #[must_use]
     pub fn language(mut self, tag: impl AsRef<str>) -> Self {
-        self.language = match HeaderValue::from_str(tag.as_ref()) {
-            Ok(value) if tag.as_ref().is_ascii() && (1..=256).contains(&value.len()) => {
-                Ok(Some(value))
-            }
-            _ => Err(InvalidInput::Language),
-        };
+        let (tag, lengths) = (tag.as_ref(), 1..=256);
+        let fits = tag.is_ascii() && lengths.contains(&tag.len());
+        self.language = Some(HeaderValue::from_str(tag).ok().filter(|_| fits));
         self
     }
 
@@ -153,13 +162,13 @@ impl Site {
 
     /// The same site at another host, over https.
     pub(crate) fn at(&self, host: &str) -> Self {
-        Site { base: Base::parse(host), ..self.clone() }
+        Site { base: Arc::new(Base::parse(host)), ..self.clone() }
     }
 
     /// The address of the two calls, if all that was set can be used.
     pub(crate) fn endpoint(&self) -> Result<&Uri, InvalidInput> {
-        let base = self.base.as_ref().map_err(Clone::clone)?;
-        if base.https && !TLS && !self.own_agent {
+        let base = (*self.base).as_ref().map_err(Clone::clone)?;
+        if base.https && !cfg!(feature = "_tls") && !self.own_agent {
             return Err(InvalidInput::NoTls);
         }
         if !base.https && !base.loopback && !self.allow_http {
@@ -170,12 +179,16 @@ impl Site {
 
     /// Host and port, for messages.
     pub(crate) fn host(&self) -> String {
-        let authority = self.base.as_ref().ok().and_then(|base| base.endpoint.authority());
+        let authority = (*self.base).as_ref().ok().and_then(|base| base.endpoint.authority());
         authority.map(ToString::to_string).unwrap_or_default()
     }
 
     pub(crate) fn accept_language(&self) -> Result<Option<&HeaderValue>, InvalidInput> {
-        self.language.as_ref().map(Option::as_ref).map_err(Clone::clone)
+        match &self.language {
+            Some(None) => Err(InvalidInput::Language),
+            Some(value) => Ok(value.as_ref()),
+            None => Ok(None),
+        }
     }
 
     pub(crate) fn http_agent(&self) -> &Agent {
@@ -206,7 +219,7 @@ impl Site {
     /// Whether the agent's proxy must be passed by: what goes to a loopback host unprotected,
     /// because it stays on this machine, would not stay there.
     pub(crate) fn passes_proxy_by(&self) -> bool {
-        let in_the_clear = self.base.as_ref().is_ok_and(|base| !base.https) && !self.allow_http;
+        let in_the_clear = (*self.base).as_ref().is_ok_and(|base| !base.https) && !self.allow_http;
         let elsewhere = |proxy: &Proxy| !is_loopback(proxy.host());
         in_the_clear && self.agent.config().proxy().is_some_and(elsewhere)
     }
@@ -222,7 +235,7 @@ impl Default for Site {
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
-            .field("base", &self.base.as_ref().map(|base| &base.endpoint))
+            .field("base", &(*self.base).as_ref().map(|base| &base.endpoint))
             .field("language", &self.language)
             .field("timeout", &self.timeout)
             .field("retries", &self.retries)
@@ -327,25 +340,9 @@ pub fn agent_config() -> ConfigBuilder<AgentScope> {
         .input_buffer_size(MOST_HEADER + 4 * 1024)
         // The longest header that is sent, a session id, must fit.
         .output_buffer_size(8 * 1024);
-    #[cfg(any(
-        feature = "platform-verifier",
-        all(feature = "native-tls", not(feature = "rustls"))
-    ))]
-    let config = config.tls_config(tls_config());
+    #[cfg(feature = "_tls")]
+    let config = config.tls_config(tls::config(tls::roots()));
     config
-}
-
-/// What the features chose: rustls goes before native-tls, the system's roots before built-in ones.
-#[cfg(any(feature = "platform-verifier", all(feature = "native-tls", not(feature = "rustls"))))]
-fn tls_config() -> ureq::tls::TlsConfig {
-    use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
-
-    let config = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier);
-    #[cfg(not(feature = "platform-verifier"))]
-    let config = config.provider(TlsProvider::NativeTls);
-    #[cfg(feature = "platform-verifier")]
-    let config = config.provider(TlsProvider::Rustls);
-    config.build()
 }
 
 #[cfg(test)]

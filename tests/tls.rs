@@ -1,6 +1,6 @@
 //! https: whom to trust, and what is said of those who are not.
 
-#![cfg(any(feature = "rustls", feature = "platform-verifier", feature = "native-tls"))]
+#![cfg(feature = "_tls")]
 
 mod support;
 
@@ -11,7 +11,7 @@ use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 /// The TLS libraries that were built in.
 fn providers() -> Vec<TlsProvider> {
-    let rustls = cfg!(any(feature = "rustls", feature = "platform-verifier"));
+    let rustls = cfg!(feature = "rustls");
     let native = cfg!(feature = "native-tls");
     let providers = [(rustls, TlsProvider::Rustls), (native, TlsProvider::NativeTls)];
     providers.into_iter().filter(|(on, _)| *on).map(|(_, provider)| provider).collect()

@@ -33,6 +33,40 @@ pub const SESSION: &str = r#"{
     "new_attribute": {"of": ["tomorrow", 1.5, null]}
 }"#;
 
+/// Users with the right password whose login comes to something else: name, status, a header, body.
+const REFUSED: &[(&str, u16, (&str, &str), &str)] = &[
+    (
+        "few-attributes",
+        201,
+        ("x-a", "b"),
+        r#"{"id":"few","language":null,"root_path":"a\u0000b","read_only":false,
+        "site_id":-9223372036854775808}"#,
+    ),
+    (
+        "locked-out",
+        401,
+        ("x-request-id", "the-header"),
+        r#"{"type":"not-authenticated/locked-out","error":"Locked out","instance":"the-instance"}"#,
+    ),
+    (
+        "elsewhere",
+        401,
+        ("x-a", "b"),
+        r#"{"type":"not-authenticated/lockout-region-mismatch","error":"Other region",
+        "data":{"host":"eu.example.com"}}"#,
+    ),
+    (
+        "too-often",
+        429,
+        ("retry-after", "3600"),
+        r#"{"type":"rate-limited/too-many-login-attempts","error":"Too many"}"#,
+    ),
+    ("html", 404, ("content-type", "text/html"), "<html>Not found"),
+    ("redirect", 301, ("location", "https://evil.example/"), ""),
+    ("no-id", 201, ("x-a", "b"), r#"{"id":null}"#),
+    ("broken", 500, ("x-a", "b"), "{}"),
+];
+
 const API: &str = "/api/rest/v1/sessions";
 
 /// Starts it: the user's login works, with or without the right code, any other is refused; a
@@ -69,6 +103,13 @@ pub fn start() -> MockServer {
             let body = members(&[("username", method), ("password", PASSWORD)]);
             when.method(POST).path(API).json_body(body);
             then.status(401).body(two_factor(method));
+        });
+    }
+    for (username, status, header, body) in REFUSED {
+        server.mock(|when, then| {
+            let body_of_request = members(&[("username", username), ("password", PASSWORD)]);
+            when.method(POST).path(API).json_body(body_of_request);
+            then.status(*status).header(header.0, header.1).body(*body);
         });
     }
     server.mock(|when, then| {

@@ -1,0 +1,18 @@
+//! Logs in and out with files-session: ours BASE_URL TIMES [peak]
+
+use files_session::{Login, Session, Site};
+
+#[path = "../peak.rs"]
+mod peak;
+
+fn main() -> Result<(), files_session::Error> {
+    let mut args = std::env::args().skip(1);
+    let (url, times) = (args.next().unwrap(), args.next().unwrap().parse().unwrap());
+    let site = Site::new(&url);
+    for _ in 0..times {
+        let session = Session::login(&site, &Login::new("username", "password"))?;
+        session.logout()?;
+    }
+    peak::print(args.next());
+    Ok(())
+}
