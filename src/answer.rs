@@ -51,6 +51,12 @@ impl Answer {
         }
     }
 
+    /// An answer with this body.
+    #[cfg(fuzzing)]
+    pub(crate) fn of(status: u16, body: &[u8]) -> Answer {
+        Answer { status, body: body.to_vec(), ..Answer::no_content() }
+    }
+
     /// A 204 without anything.
     pub(crate) fn no_content() -> Answer {
         Answer { status: 204, retry_after: None, location: None, request_id: None, body: vec![] }

@@ -37,6 +37,36 @@ pub(crate) fn agent(config: Config) -> Agent {
     Agent::with_parts(config, Dial(connector), Later)
 }
 
+/// The caller's agent, with connections of this crate's own where it has none of its own.
+///
+/// An agent that was made from a configuration alone has ureq's connector and resolver, and a new
+/// one of the same configuration does as well with those of this crate. ureq gives no other sign
+/// of it than `Debug`. What this crate has no connector for stays ureq's.
+pub(crate) fn adopt(agent: Agent) -> Agent {
+    let config = agent.config();
+    #[cfg(feature = "_tls")]
+    let tls = match config.tls_config().provider() {
+        ureq::tls::TlsProvider::Rustls => cfg!(feature = "rustls"),
+        ureq::tls::TlsProvider::NativeTls => cfg!(feature = "native-tls"),
+        _ => false,
+    };
+    #[cfg(not(feature = "_tls"))]
+    let tls = false;
+    let plain = || Agent::new_with_config(config.clone());
+    if tls
+        && config.proxy().is_none_or(speaks_http)
+        && format!("{agent:?}") == format!("{:?}", plain())
+    {
+        self::agent(config.clone())
+    } else {
+        agent
+    }
+}
+
+fn speaks_http(proxy: &Proxy) -> bool {
+    matches!(proxy.protocol(), ProxyProtocol::Http | ProxyProtocol::Https)
+}
+
 /// Whether the connection for a call could not be made, so that nothing of it was sent.
 pub(crate) fn was_not_made(error: &Error) -> bool {
     match error {
@@ -99,8 +129,6 @@ impl<C: Connector<()>> Connector<()> for Dial<C> {
     ) -> Result<Option<Self::Out>, Error> {
         let started = Instant::now();
         let proxy = details.config.proxy().filter(|proxy| !proxy.is_no_proxy(details.uri));
-        let speaks_http =
-            |p: &Proxy| matches!(p.protocol(), ProxyProtocol::Http | ProxyProtocol::Https);
         if !proxy.is_none_or(speaks_http) {
             let why = "a SOCKS proxy needs an agent of ureq's feature socks-proxy";
             return Err(Error::ConnectProxyFailed(why.to_owned()));

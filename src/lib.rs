@@ -5,6 +5,9 @@ mod answer;
 mod capi;
 mod connect;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod json;
 mod login;
 mod retry_after;

@@ -196,7 +196,7 @@ impl Session {
         (AUTH_HEADER, &self.id)
     }
 
-    fn from_answer(answer: Answer, site: Site) -> Result<Session, Error> {
+    pub(crate) fn from_answer(answer: Answer, site: Site) -> Result<Session, Error> {
         let session = answer.json_object().and_then(|text| {
             let wire = json::parse(text).ok_or(Unexpected::NotJson)?;
             Session::from_wire(wire, site)

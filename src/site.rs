@@ -135,16 +135,16 @@ impl Site {
         self
     }
 
-    /// Sets the agent that makes the connections, for a proxy, a private CA, a client certificate,
-    /// or to share its pool; build it from [`agent_config`]. Default: an agent of this library's
-    /// own.
+    /// Sets the agent that makes the connections, for a proxy, a private CA, a client certificate;
+    /// build it from [`agent_config`]. Default: an agent of this library's own.
     ///
-    /// Whatever the agent's configuration says, no redirect is followed, and the bounds hold.
-    /// ureq's own agents look the host up on a thread for every call; this library's only where
-    /// a connection is made.
+    /// Whatever the agent's configuration says, no redirect is followed, and the bounds hold. An
+    /// agent that is made from a configuration is taken for that: the connections are then this
+    /// library's own, and in a pool of its own. One with a connector or a resolver of its own
+    /// ([`Agent::with_parts`]) is used as it is, its pool included.
     #[must_use]
     pub fn agent(mut self, agent: Agent) -> Self {
-        self.agent = agent;
+        self.agent = connect::adopt(agent);
         self.own_agent = true;
         self
     }

@@ -99,6 +99,19 @@ fn the_deadline_holds_over_early_hints_without_end() {
     ends_in_time(&server.site(), ErrorKind::Timeout);
 }
 
+#[cfg(feature = "_tls")]
+#[test]
+fn the_bounds_hold_with_an_agent_of_the_callers() {
+    let hints = Reply::raw("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)).without_end();
+    let site = Server::new([hints]).site().timeout(Duration::from_secs(60));
+    let site = site.agent(agent_config().timeout_connect(None).build().into());
+    for (name, call) in both(&site.retries(0)) {
+        let error = call().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport, "{name}: {error}");
+        assert!(error.to_string().contains("larger than any"), "{name}: {error}");
+    }
+}
+
 /// A resolver that hangs, as a name server may that does not answer.
 #[derive(Debug)]
 struct Hanging;

@@ -4,6 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -42,6 +43,7 @@ impl Request {
 #[derive(Clone)]
 pub struct Reply {
     pieces: Vec<Vec<u8>>,
+    delay: Duration,
     pause: Duration,
     then: Then,
 }
@@ -69,7 +71,7 @@ impl Reply {
     /// Bytes, in pieces that are sent one by one.
     pub fn pieces<B: AsRef<[u8]>>(pieces: impl IntoIterator<Item = B>) -> Reply {
         let pieces = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
-        Reply { pieces, pause: Duration::ZERO, then: Then::Next }
+        Reply { pieces, delay: Duration::ZERO, pause: Duration::ZERO, then: Then::Next }
     }
 
     /// An HTTP answer, with further header lines such as `"Retry-After: 1\r\n"`.
@@ -99,6 +101,11 @@ impl Reply {
         Reply::raw("")
     }
 
+    /// Waits before the first piece.
+    pub fn after(self, delay: Duration) -> Reply {
+        Reply { delay, ..self }
+    }
+
     /// Waits before each piece but the first.
     pub fn slowly(self, pause: Duration) -> Reply {
         Reply { pause, ..self }
@@ -122,6 +129,7 @@ impl Reply {
 
     /// Sends it; whether the connection is good for another request.
     fn send(&self, stream: &mut (impl Read + Write), socket: &TcpStream) -> io::Result<bool> {
+        thread::sleep(self.delay);
         for (i, piece) in self.pieces.iter().enumerate() {
             if i > 0 && self.pause > Duration::ZERO {
                 thread::sleep(self.pause);
@@ -160,7 +168,12 @@ impl Server {
 
     /// Answers each request with what `reply` says.
     pub fn with(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        Server::start("http", reply, |socket| Ok(socket.try_clone()?))
+        Server::start("http", true, reply, |socket| socket.try_clone())
+    }
+
+    /// The same, but it keeps nothing: for more requests than memory is to be spent on.
+    pub fn forgetful(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
+        Server::start("http", false, reply, |socket| socket.try_clone())
     }
 
     /// The same over TLS.
@@ -168,7 +181,7 @@ impl Server {
         config: Arc<rustls::ServerConfig>,
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Server {
-        Server::start("https", reply, move |socket| {
+        Server::start("https", true, reply, move |socket| {
             let connection =
                 rustls::ServerConnection::new(config.clone()).map_err(io::Error::other)?;
             Ok(rustls::StreamOwned::new(connection, socket.try_clone()?))
@@ -177,23 +190,33 @@ impl Server {
 
     fn start<S: Read + Write>(
         scheme: &'static str,
+        keep: bool,
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
         open: impl Fn(&TcpStream) -> io::Result<S> + Send + Sync + 'static,
     ) -> Server {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let addr = listener.local_addr().expect("its number");
         let requests = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::new((reply, open, requests.clone()));
+        let (kept, count) = (requests.clone(), AtomicUsize::new(0));
+        let shared = Arc::new((reply, open, kept, count));
         // The threads end with the test's process.
         thread::spawn(move || {
             for (connection, socket) in listener.incoming().enumerate() {
                 let (shared, Ok(socket)) = (shared.clone(), socket) else { return };
                 thread::spawn(move || {
-                    let (reply, open, requests) = &*shared;
+                    let (reply, open, kept, count) = &*shared;
                     // A client that goes away is no fault of the server's.
                     let _ = open(&socket).and_then(|stream| {
                         let mut stream = BufReader::new(stream);
-                        while let Some(request) = read_request(&mut stream, connection, requests)? {
+                        while let Some(mut request) = read_request(&mut stream, connection)? {
+                            {
+                                // Under one lock, so that the numbers are in order.
+                                let mut kept = kept.lock().unwrap();
+                                request.number = count.fetch_add(1, Ordering::Relaxed);
+                                if keep {
+                                    kept.push(request.clone());
+                                }
+                            }
                             if !reply(&request).send(stream.get_mut(), &socket)? {
                                 break;
                             }
@@ -227,11 +250,7 @@ impl Server {
     }
 }
 
-fn read_request(
-    stream: &mut impl BufRead,
-    connection: usize,
-    requests: &Mutex<Vec<Request>>,
-) -> io::Result<Option<Request>> {
+fn read_request(stream: &mut impl BufRead, connection: usize) -> io::Result<Option<Request>> {
     let mut line = String::new();
     if stream.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -251,9 +270,6 @@ fn read_request(
     let mut body = vec![0; length];
     stream.read_exact(&mut body)?;
     request.body = String::from_utf8(body).expect("UTF-8");
-    let mut requests = requests.lock().unwrap();
-    request.number = requests.len();
-    requests.push(request.clone());
     Ok(Some(request))
 }
 

@@ -1,55 +1,16 @@
-//! Logs in and out with bare ureq and miniserde, and no care taken: bare BASE_URL TIMES [peak]
+//! Logs in and out with bare ureq: bare BASE_URL TIMES [peak]
 
-use miniserde::{Deserialize, Serialize, json};
-
+#[path = "../bare.rs"]
+mod bare;
 #[path = "../peak.rs"]
 mod peak;
-
-#[derive(Serialize)]
-struct Login {
-    username: String,
-    password: String,
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code)]
-struct Session {
-    id: String,
-    language: Option<String>,
-    login_token: Option<String>,
-    login_token_domain: Option<String>,
-    max_dir_listing_size: Option<i64>,
-    multiple_regions: Option<bool>,
-    read_only: Option<bool>,
-    root_path: Option<String>,
-    sftp_insecure_ciphers: Option<bool>,
-    site_id: Option<i64>,
-    ssl_required: Option<bool>,
-    tls_disabled: Option<bool>,
-    two_factor_setup_needed: Option<bool>,
-    allowed_2fa_method_sms: Option<bool>,
-    allowed_2fa_method_totp: Option<bool>,
-    allowed_2fa_method_u2f: Option<bool>,
-    allowed_2fa_method_yubi: Option<bool>,
-    use_provided_modified_at: Option<bool>,
-    windows_mode_ftp: Option<bool>,
-}
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let (url, times) = (args.next().unwrap(), args.next().unwrap().parse().unwrap());
     let agent = ureq::Agent::new_with_defaults();
     for _ in 0..times {
-        let login = Login { username: "username".into(), password: "password".into() };
-        let mut answer = agent
-            .post(format!("{url}/api/rest/v1/sessions"))
-            .header("Content-Type", "application/json")
-            .send(json::to_string(&login))?;
-        let session: Session = json::from_str(&answer.body_mut().read_to_string()?)?;
-        agent
-            .delete(format!("{url}/api/rest/v1/sessions"))
-            .header("X-FilesAPI-Auth", &session.id)
-            .call()?;
+        bare::cycle(&agent, &url)?;
     }
     peak::print(args.next());
     Ok(())

@@ -1,0 +1,103 @@
+//! A login and a logout: this crate and bare ureq with miniserde, in turn, at the same server.
+//!
+//! `cargo bench` prints the time of a cycle for both, their ratio, and the spread: over http and
+//! https, for a first call (new connection) and for further ones (the pooled connection).
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use files_session::{Session, Site, agent_config, ureq};
+
+#[path = "../footprint/src/bare.rs"]
+mod bare;
+#[path = "../support/mod.rs"]
+mod support;
+
+use support::tls::{Ca, VALID};
+use support::{Reply, Server, login};
+
+fn ours(site: &Site) {
+    let session = Session::login(site, &login()).unwrap();
+    session.logout().unwrap();
+    black_box(session);
+}
+
+fn time(work: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    work();
+    start.elapsed()
+}
+
+/// Median and the middle half, in microseconds.
+fn quartiles(mut times: Vec<Duration>) -> [f64; 3] {
+    times.sort();
+    let n = times.len();
+    [n / 4, n / 2, n * 3 / 4].map(|i| times[i].as_secs_f64() * 1e6)
+}
+
+fn report(what: &str, bare: Vec<Duration>, ours: Vec<Duration>) {
+    let ratio =
+        ours.iter().sum::<Duration>().as_secs_f64() / bare.iter().sum::<Duration>().as_secs_f64();
+    let ([b1, b2, b3], [o1, o2, o3]) = (quartiles(bare), quartiles(ours));
+    println!(
+        "{what:<22} bare {b2:>8.1} µs ({b1:.1} to {b3:.1})   files-session {o2:>8.1} µs ({o1:.1} to {o3:.1})   \
+         median {:.3}, mean {ratio:.3}",
+        o2 / b2
+    );
+}
+
+fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
+    let bare_agent = || {
+        let config = ureq::Agent::config_builder().proxy(None);
+        let config = match tls {
+            Some(tls) => config.tls_config(tls.clone()),
+            None => config,
+        };
+        ureq::Agent::new_with_config(config.build())
+    };
+    let our_site = || match tls {
+        Some(tls) => {
+            let config = agent_config().proxy(None).tls_config(tls.clone());
+            server.site().agent(config.build().into())
+        }
+        None => server.site(),
+    };
+    let url = server.url();
+
+    let (mut bares, mut ourss) = (Vec::new(), Vec::new());
+    for _ in 0..300 {
+        bares.push(time(|| bare::cycle(&bare_agent(), &url).unwrap()));
+        ourss.push(time(|| ours(&our_site())));
+    }
+    report(&format!("{scheme}, first call"), bares, ourss);
+
+    let (agent, site) = (bare_agent(), our_site());
+    bare::cycle(&agent, &url).unwrap();
+    ours(&site);
+    let (mut bares, mut ourss) = (Vec::new(), Vec::new());
+    for _ in 0..5000 {
+        bares.push(time(|| bare::cycle(&agent, &url).unwrap()));
+        ourss.push(time(|| ours(&site)));
+    }
+    report(&format!("{scheme}, further calls"), bares, ourss);
+}
+
+fn main() {
+    // `cargo test --benches` wants to know only whether it runs.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let answer = |request: &support::Request| match request.line.starts_with("POST") {
+        true => Reply::session(),
+        false => Reply::no_content(),
+    };
+    measure("http", &Server::with(answer), None);
+
+    let ca = Ca::new();
+    let root = ureq::tls::Certificate::from_der(ca.certificate.der()).to_owned();
+    let roots = ureq::tls::RootCerts::new_with_certs(&[root]);
+    let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
+    let server = Server::tls(Arc::clone(&ca.server("127.0.0.1", VALID)), answer);
+    measure("https", &server, Some(&tls));
+}

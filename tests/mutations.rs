@@ -1,0 +1,98 @@
+//! Real answers, damaged ten thousand times: no panic, and no session without a fit id.
+
+mod support;
+
+use files_session::{Error, Session};
+use support::{Reply, Server, login, stand_in};
+
+/// Numbers that look random, and are the same every time (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((z ^ (z >> 31)) % n as u64).unwrap()
+    }
+}
+
+const PIECES: [&[u8]; 16] = [
+    b"\"",
+    b"\\",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b",",
+    b"null",
+    b"\\ud800",
+    b"\\u0000",
+    b"\r\n",
+    b"\r\n\r\n",
+    b"-1",
+    b"\xff",
+    b"id",
+];
+
+fn damage(answer: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut bytes = answer.to_vec();
+    for _ in 0..=random.below(4) {
+        let at = random.below(bytes.len());
+        let end = (at + 1 + random.below(8)).min(bytes.len());
+        match random.below(6) {
+            0 => bytes[at] = u8::try_from(random.below(256)).unwrap(),
+            1 => bytes[at] ^= 1 << random.below(8),
+            2 => drop(bytes.drain(at..end)),
+            3 => drop(bytes.splice(at..at, PIECES[random.below(PIECES.len())].iter().copied())),
+            4 => drop(bytes.splice(at..end, PIECES[random.below(PIECES.len())].iter().copied())),
+            _ => bytes.truncate(at.max(1)),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn ten_thousand_damaged_answers_are_errors_or_sessions_with_a_fit_id() {
+    let body = |status: &str, body: &str| {
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
+    };
+    let answers = [
+        body("201 Created", stand_in::SESSION),
+        body("201 Created", r#"{"id":"x"}"#),
+        body(
+            "401 Unauthorized",
+            r#"{"type":"not-authenticated/two-factor-authentication-error","http-code":"401",
+            "error":"2FA","data":{"two_factor_authentication_methods":["totp"],
+            "partial_session_id":"p"},"errors":[{"error":"m"}]}"#,
+        ),
+        b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n5\r\n:\"x\"}\r\n0\r\n\r\n".to_vec(),
+        b"HTTP/1.1 503 Unavailable\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n\r\n{}".to_vec(),
+    ];
+    let server = Server::with(move |request| {
+        let mut random = Random(request.number as u64);
+        let answer = &answers[random.below(answers.len())];
+        Reply::raw(damage(answer, &mut random)).then_close()
+    });
+    // What a retry would show is another test's; here each answer is seen once.
+    let site = server.site().retries(0);
+    let (mut sessions, mut errors) = (0, 0);
+    for _ in 0..10_000 {
+        match Session::login(&site, &login()) {
+            Ok(session) => {
+                assert!(!session.id.is_empty() && session.id.bytes().all(|b| b.is_ascii_graphic()));
+                sessions += 1;
+            }
+            Err(error) => {
+                let said = error.to_string();
+                assert!(!said.is_empty() && !said.chars().any(char::is_control), "{said:?}");
+                assert!(!matches!(error, Error::InvalidInput(_)), "{said}");
+                errors += 1;
+            }
+        }
+    }
+    // Both happen, or the damage is not what it should be.
+    assert!(sessions > 100 && errors > 5000, "{sessions} sessions, {errors} errors");
+}
