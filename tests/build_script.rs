@@ -1,0 +1,40 @@
+//! In a build script: a crate of this kind is built, and run, against the stand-in.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use support::stand_in;
+
+fn cargo(command: &str, url: &str, password: &str) -> Output {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script");
+    Command::new(env!("CARGO"))
+        .args([command, "--quiet", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build_script/Cargo.toml"))
+        .env("CARGO_TARGET_DIR", target)
+        .env("FILES_BASE_URL", url)
+        .env("FILES_USERNAME", stand_in::USERNAME)
+        .env("FILES_PASSWORD", password)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_build_script_logs_in_fetches_a_value_and_logs_out() {
+    let server = stand_in::start();
+    let output = cargo("run", &server.base_url(), stand_in::PASSWORD);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "built for My Site\n");
+    assert_eq!(said, "", "on success nothing is said");
+
+    let output = cargo("build", &server.base_url(), "wrong-password");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    let lines: Vec<&str> =
+        said.lines().filter(|line| line.starts_with("error: build-script")).collect();
+    assert_eq!(lines.len(), 1, "{said}");
+    assert!(lines[0].contains("check the user name and the password"), "{said}");
+    assert!(!said.contains("wrong-password") && !said.contains("panicked"), "{said}");
+}

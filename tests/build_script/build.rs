@@ -1,0 +1,51 @@
+//! Logs in to Files.com, asks for the site's name, logs out, and leaves the name for `main.rs`.
+//!
+//! Nothing is printed but cargo's own directives; a failure is one line, within the time limit.
+
+use std::{env, error::Error, fs, path::Path, time::Duration};
+
+use files_session::{Login, Session, Site, ureq};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+#[derive(miniserde::Deserialize)]
+struct About {
+    name: String,
+}
+
+fn main() {
+    for name in ["FILES_BASE_URL", "FILES_USERNAME", "FILES_PASSWORD"] {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    if let Err(error) = fetch() {
+        println!("cargo::error={error}");
+    }
+}
+
+fn fetch() -> Result<(), Box<dyn Error>> {
+    let variable = |name| env::var(name).map_err(|error| format!("{name}: {error}"));
+    let url = variable("FILES_BASE_URL")?;
+    let (username, password) = (variable("FILES_USERNAME")?, variable("FILES_PASSWORD")?);
+
+    let site = Site::new(&url).timeout(LIMIT);
+    let session = Session::login(&site, &Login::new(&username, &password))?;
+    let name = site_name(&url, &session);
+    session.logout()?;
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("site_name.txt"), name?)?;
+    Ok(())
+}
+
+fn site_name(url: &str, session: &Session) -> Result<String, Box<dyn Error>> {
+    let (name, value) = session.auth_header();
+    let answer = ureq::get(format!("{}/api/rest/v1/site", url.trim_end_matches('/')))
+        .config()
+        .timeout_global(Some(LIMIT))
+        .max_redirects(0)
+        .build()
+        .header(name, value)
+        .call()?
+        .body_mut()
+        .read_to_string()?;
+    let about: About = miniserde::json::from_str(&answer).map_err(|_| "the site says no name")?;
+    Ok(about.name)
+}
