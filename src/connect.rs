@@ -17,6 +17,8 @@ use std::{fmt, io, thread};
 
 use ureq::config::Config;
 use ureq::http::Uri;
+#[cfg(feature = "_tls")]
+use ureq::tls::TlsProvider;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
@@ -45,10 +47,10 @@ pub(crate) fn agent(config: Config) -> Agent {
 pub(crate) fn adopt(agent: Agent) -> Agent {
     let config = agent.config();
     #[cfg(feature = "_tls")]
-    let tls = match config.tls_config().provider() {
-        ureq::tls::TlsProvider::Rustls => cfg!(feature = "rustls"),
-        ureq::tls::TlsProvider::NativeTls => cfg!(feature = "native-tls"),
-        _ => false,
+    let tls = {
+        let provider = config.tls_config().provider();
+        cfg!(feature = "rustls") && provider == TlsProvider::Rustls
+            || cfg!(feature = "native-tls") && provider == TlsProvider::NativeTls
     };
     #[cfg(not(feature = "_tls"))]
     let tls = false;

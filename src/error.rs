@@ -239,7 +239,6 @@ impl ErrorKind {
 /// }
 /// ```
 #[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ApiError {
     /// The HTTP status of the answer.
     pub status: u16,
@@ -285,7 +284,6 @@ impl ApiError {
 /// # }
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TwoFactor {
     /// The methods offered, such as `totp`, `sms`, `yubi`, `u2f`, `webauthn`, `email`; any string
     /// is possible. For `sms` the refused request itself made the server send the code.
@@ -497,7 +495,7 @@ fn tls_advice(source: &str) -> &'static str {
             "the certificate is for another name: check the address of the site",
         ),
         (
-            "UnknownIssuer|BadSignature|unable to get local issuer|self-signed",
+            "UnknownIssuer|BadSignature|unable to get local issuer|self-signed|signature failure",
             "nobody that is trusted here has issued the certificate: \
              for a private CA hand over its certificate",
         ),

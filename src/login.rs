@@ -1,8 +1,9 @@
 //! Who logs in.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{array, fmt};
 
+use miniserde::json;
 use miniserde::ser::{Fragment, Map, Serialize};
 
 use crate::error::TwoFactor;
@@ -81,29 +82,30 @@ impl<'a> Login<'a> {
     }
 }
 
-impl Serialize for Login<'_> {
+/// The JSON text of a login. Not the login's own `Serialize`, which callers could use by mistake.
+pub(crate) fn body(login: &Login) -> String {
+    json::to_string(&Body(login))
+}
+
+struct Body<'a>(&'a Login<'a>);
+
+impl Serialize for Body<'_> {
     fn begin(&self) -> Fragment<'_> {
-        Fragment::Map(Box::new(Members { login: self, next: 0, value: "" }))
+        Fragment::Map(Box::new(Members { left: self.0.members().into_iter(), value: "" }))
     }
 }
 
 /// Hands the members to miniserde, one by one.
 struct Members<'a> {
-    login: &'a Login<'a>,
-    next: usize,
+    left: array::IntoIter<(&'static str, Option<&'a str>), 4>,
     value: &'a str,
 }
 
 impl Map for Members<'_> {
     fn next(&mut self) -> Option<(Cow<'_, str>, &dyn Serialize)> {
-        loop {
-            let (name, value) = *self.login.members().get(self.next)?;
-            self.next += 1;
-            if let Some(value) = value {
-                self.value = value;
-                return Some((Cow::Borrowed(name), &self.value));
-            }
-        }
+        let (name, value) = self.left.find_map(|(name, value)| Some((name, value?)))?;
+        self.value = value;
+        Some((Cow::Borrowed(name), &self.value))
     }
 }
 
@@ -121,14 +123,13 @@ impl fmt::Debug for Login<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use miniserde::json;
 
     #[test]
     fn only_the_members_that_were_given_are_sent() {
         let login = Login::new("u", "p");
-        assert_eq!(json::to_string(&login), r#"{"username":"u","password":"p"}"#);
+        assert_eq!(body(&login), r#"{"username":"u","password":"p"}"#);
         assert_eq!(
-            json::to_string(&login.otp("1").partial_session_id("x")),
+            body(&login.otp("1").partial_session_id("x")),
             r#"{"username":"u","password":"p","otp":"1","partial_session_id":"x"}"#
         );
     }
@@ -137,7 +138,7 @@ mod tests {
     fn the_second_request_is_by_the_method_offered() {
         let yubi = r#"{"username":"u","otp":"1","partial_session_id":"x"}"#;
         let code = r#"{"username":"u","password":"p","otp":"1"}"#;
-        for (methods, partial_session_id, body) in [
+        for (methods, partial_session_id, sent) in [
             (&["yubi"][..], Some("x"), yubi),
             (&["totp", "yubi", "sms"], Some("x"), yubi),
             (&["yubi"], None, code),
@@ -151,7 +152,7 @@ mod tests {
                 partial_session_id: partial_session_id.map(ToOwned::to_owned),
             };
             let login = Login::new("u", "p").answer(&two_factor, "1");
-            assert_eq!(json::to_string(&login), body, "{methods:?}");
+            assert_eq!(body(&login), sent, "{methods:?}");
         }
     }
 }

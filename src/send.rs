@@ -11,7 +11,7 @@ use ureq::http::{HeaderName, HeaderValue, Method, Request, header};
 use crate::answer::{self, Answer};
 use crate::connect;
 use crate::error::{Error, ErrorKind, InvalidInput};
-use crate::login::Login;
+use crate::login::{self, Login};
 use crate::site::{MOST_HEADER, Site};
 
 /// The header that carries a session id.
@@ -36,7 +36,7 @@ pub(crate) enum Call {
 
 impl Call {
     pub(crate) fn login(login: &Login) -> Call {
-        Call::Login(miniserde::json::to_string(login).into_bytes())
+        Call::Login(login::body(login).into_bytes())
     }
 
     pub(crate) fn logout(session_id: &str) -> Result<Call, InvalidInput> {

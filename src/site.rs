@@ -49,8 +49,7 @@ pub(crate) const MOST_HEADER: usize = 64 * 1024;
 #[derive(Clone)]
 pub struct Site {
     base: Arc<Result<Base, InvalidInput>>,
-    /// `Some(None)` for a language that can't stand in a header.
-    language: Option<Option<HeaderValue>>,
+    language: Option<Result<HeaderValue, InvalidInput>>,
     agent: Agent,
     own_agent: bool,
     timeout: Option<Duration>,
@@ -122,7 +121,8 @@ impl Site {
     pub fn language(mut self, tag: impl AsRef<str>) -> Self {
         let (tag, lengths) = (tag.as_ref(), 1..=256);
         let fits = tag.is_ascii() && lengths.contains(&tag.len());
-        self.language = Some(HeaderValue::from_str(tag).ok().filter(|_| fits));
+        let value = HeaderValue::from_str(tag).ok().filter(|_| fits);
+        self.language = Some(value.ok_or(InvalidInput::Language));
         self
     }
 
@@ -184,11 +184,7 @@ impl Site {
     }
 
     pub(crate) fn accept_language(&self) -> Result<Option<&HeaderValue>, InvalidInput> {
-        match &self.language {
-            Some(None) => Err(InvalidInput::Language),
-            Some(value) => Ok(value.as_ref()),
-            None => Ok(None),
-        }
+        self.language.as_ref().map(Result::as_ref).transpose().map_err(Clone::clone)
     }
 
     pub(crate) fn http_agent(&self) -> &Agent {

@@ -1,4 +1,4 @@
-//! The C ABI, called from C, C++ and Python as a user would, under valgrind and AddressSanitizer.
+//! The C ABI, called from C, C++ and Python as a user would, under valgrind and `AddressSanitizer`.
 
 #![cfg(feature = "capi")]
 
@@ -13,7 +13,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use support::tls::{Ca, VALID};
-use support::{Reply, Server, stand_in};
+use support::{Server, lets_in, stand_in};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -112,12 +112,7 @@ fn valgrind(program: &Path) -> Command {
 /// The stand-in over https: its URL, and a file with the CA to trust.
 fn https_stand_in(name: &str) -> (Server, PathBuf) {
     let ca = Ca::new();
-    let server = Server::tls(ca.server("127.0.0.1", VALID), |request| {
-        match request.line.starts_with("POST") {
-            true => Reply::session(),
-            false => Reply::no_content(),
-        }
-    });
+    let server = Server::tls(ca.server("127.0.0.1", VALID), lets_in);
     let file = out().join(name);
     fs::write(&file, ca.certificate.pem()).unwrap();
     (server, file)

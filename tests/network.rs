@@ -15,13 +15,15 @@ use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 /// The time limit of the tests that run into one.
 const LIMIT: Duration = Duration::from_millis(600);
 
+type Call<'a> = Box<dyn Fn() -> Result<(), Error> + 'a>;
+
 /// Login and logout at a site, each as a closure, for promises that hold for both.
-fn both(site: &Site) -> [(&'static str, Box<dyn Fn() -> Result<(), Error> + '_>); 2] {
+fn both(site: &Site) -> [(&'static str, Call<'_>); 2] {
     let logout = || Session::resume(site, "id")?.logout();
     [("login", Box::new(|| Session::login(site, &login()).map(drop))), ("logout", Box::new(logout))]
 }
 
-/// The deadline
+// The deadline
 
 #[track_caller]
 fn ends_in_time(site: &Site, kind: ErrorKind) {
@@ -307,9 +309,8 @@ fn a_logout_survives_what_can_be_repeated() {
 #[test]
 fn a_logout_survives_a_dropped_connection() {
     for reply in [Reply::session().then_close(), Reply::session().then_reset()] {
-        let server = Server::with(move |request| match request.line.starts_with("POST") {
-            true => reply.clone(),
-            false => Reply::no_content(),
+        let server = Server::with(move |request| {
+            if request.line.starts_with("POST") { reply.clone() } else { Reply::no_content() }
         });
         let session = Session::login(&server.site(), &login()).unwrap();
         session.logout().unwrap();
@@ -379,7 +380,7 @@ fn an_answer_that_is_none_is_an_error_that_names_what_was_wrong() {
         (r#"{"id":"x""#, "cut short, or not JSON"),
         (r#"{"id":"x"}}"#, "cut short, or not JSON"),
         (r#"{"id":"x"} x"#, "cut short, or not JSON"),
-        (r#"{'id':'x'}"#, "cut short, or not JSON"),
+        (r"{'id':'x'}", "cut short, or not JSON"),
         (r#"{"id":"x",}"#, "cut short, or not JSON"),
         ("{\"id\":\"a\nb\"}", "cut short, or not JSON"),
         (r#"{"id":"\ud800"}"#, "cut short, or not JSON"),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use files_session::{ErrorKind, Session, Site, agent_config, ureq};
-use support::{Reply, Server, example, login, nobody};
+use support::{Reply, Server, example, lets_in, login, nobody};
 
 /// A proxy that leads every CONNECT to one address on this machine, and keeps what it got.
 struct Tunnel {
@@ -47,13 +47,6 @@ impl Tunnel {
     }
 }
 
-fn stand_in() -> Server {
-    Server::with(|request| match request.line.starts_with("POST") {
-        true => Reply::session(),
-        false => Reply::no_content(),
-    })
-}
-
 fn through(site: Site, proxy: &str) -> Site {
     let proxy = ureq::Proxy::new(proxy).unwrap();
     site.retries(0).agent(agent_config().proxy(Some(proxy)).build().into())
@@ -61,7 +54,7 @@ fn through(site: Site, proxy: &str) -> Site {
 
 #[test]
 fn a_call_goes_through_a_proxy() {
-    let server = stand_in();
+    let server = Server::with(lets_in);
     let proxy = Tunnel::to(server.addr);
     let site = through(
         Site::new("http://mysite.test.invalid").allow_http(),
@@ -89,7 +82,7 @@ fn run_example(url: &str, variables: &[(&str, &str)]) -> Output {
 #[test]
 fn a_proxy_is_taken_from_the_environment() {
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"] {
-        let server = stand_in();
+        let server = Server::with(lets_in);
         let proxy = Tunnel::to(server.addr);
         let output = run_example(&server.url(), &[(name, &format!("http://{}", proxy.addr))]);
         assert!(output.status.success(), "{output:?}");
@@ -99,7 +92,7 @@ fn a_proxy_is_taken_from_the_environment() {
 
 #[test]
 fn no_proxy_is_respected() {
-    let server = stand_in();
+    let server = Server::with(lets_in);
     let nobody = format!("http://{}", nobody());
     let output =
         run_example(&server.url(), &[("HTTPS_PROXY", &nobody), ("NO_PROXY", "a,127.0.0.1")]);
@@ -109,7 +102,7 @@ fn no_proxy_is_respected() {
 
 #[test]
 fn what_stays_on_this_machine_takes_no_proxy_elsewhere() {
-    let server = stand_in();
+    let server = Server::with(lets_in);
     // The name of the proxy is none, so the call could not get far with it.
     let proxy = [("HTTPS_PROXY", "http://proxy.test.invalid:3128")];
     let output = run_example(&server.url(), &proxy);
@@ -148,7 +141,7 @@ fn a_proxy_that_is_not_there_is_a_clear_error() {
 
 #[test]
 fn a_socks_proxy_of_the_environment_is_not_passed_by_in_silence() {
-    let server = stand_in();
+    let server = Server::with(lets_in);
     for scheme in ["socks5", "socks5h", "socks4"] {
         let proxy = format!("{scheme}://user:hunter2@127.0.0.1:9");
         let output = run_example(&server.url(), &[("ALL_PROXY", &proxy)]);

@@ -86,7 +86,7 @@ fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
 fn a_refusal_is_read_leniently() {
     let (wrong, locked) = ("Invalid username or password", "not-authenticated/locked-out");
     for (body, error_type, title, message) in [
-        (r#"{}"#, None, None, None),
+        (r"{}", None, None, None),
         (r#" { "error" : "Invalid username or password" } "#, None, None, Some(wrong)),
         (r#"{"title":"T","error":null}"#, None, Some("T"), None),
         (r#"{"type":1,"title":[],"error":{},"errors":7,"data":"d"}"#, None, None, None),
@@ -116,7 +116,7 @@ fn a_refusal_is_read_leniently() {
         // Cut short: what came before is read all the same.
         (r#"{"type":"not-authenticated/locked-out","error":"Too ma"#, Some(locked), None, None),
         (r#"{"type":"not-authenticated/locked-out","da"#, Some(locked), None, None),
-        (r#"{"#, None, None, None),
+        (r"{", None, None, None),
         // One bad string takes nothing else along.
         (r#"{"error":"\ud800","type":"not-authenticated/locked-out"}"#, Some(locked), None, None),
     ] {
@@ -300,7 +300,7 @@ fn the_sentences_say_what_happened_and_what_to_do() {
 
 #[test]
 fn what_a_server_said_does_not_reach_the_terminal_raw() {
-    let evil = r#"\u001b]0;owned\u0007\r\nfake: line\u009b31m\u202e"#;
+    let evil = r"\u001b]0;owned\u0007\r\nfake: line\u009b31m\u202e";
     let body = format!(
         r#"{{"type":"{evil}","title":"{evil}","error":"{evil}{}","instance":"{evil}"}}"#,
         "x".repeat(9999)
@@ -340,6 +340,14 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         let session = Session::resume(&site, "id").unwrap();
         assert_eq!(session.logout().unwrap_err().kind(), ErrorKind::InvalidInput, "{url}");
     }
+}
+
+#[cfg(not(feature = "_tls"))]
+#[test]
+fn https_without_tls_is_refused_before_anything_is_sent() {
+    let error = Session::login(&Site::default(), &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("turn on its feature rustls"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use files_session::{Error, ErrorKind, Login, Session, Site, TwoFactor, agent_config, ureq};
-use support::{Reply, Server, login, stand_in};
+use support::{Reply, Server, lets_in, login, stand_in};
 
 fn log_in(answer: impl AsRef<[u8]>) -> Result<Session, Error> {
     Session::login(&Server::new([Reply::json(201, answer)]).site(), &login())
@@ -257,9 +257,9 @@ fn any_2xx_logs_out_whatever_its_body() {
 fn stray_bytes_behind_a_204_do_not_reach_the_next_answer() {
     let head = "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n";
     for pieces in [vec![[head, "{}"].concat()], vec![head.into(), "{}".into()]] {
-        let server = Server::with(move |request| match request.line.starts_with("DELETE") {
-            true => Reply::pieces(&pieces).slowly(Duration::from_millis(50)),
-            false => Reply::session(),
+        let server = Server::with(move |request| {
+            let stray = Reply::pieces(&pieces).slowly(Duration::from_millis(50));
+            if request.line.starts_with("DELETE") { stray } else { Reply::session() }
         });
         let site = server.site();
         for _ in 0..3 {
@@ -454,10 +454,7 @@ fn sessions_sites_and_errors_are_send_and_sync() {
 
 #[test]
 fn threads_share_a_site() {
-    let server = Server::with(|request| match request.line.starts_with("POST") {
-        true => Reply::session(),
-        false => Reply::no_content(),
-    });
+    let server = Server::with(lets_in);
     let site = server.site();
     thread::scope(|scope| {
         for _ in 0..8 {

@@ -6,7 +6,7 @@ mod support;
 
 use files_session::{Error, ErrorKind, Session, Site, agent_config, ureq};
 use support::tls::{Ca, EXPIRED, NOT_YET_VALID, VALID};
-use support::{Reply, Server, login};
+use support::{Reply, Server, lets_in, login};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 /// The TLS libraries that were built in.
@@ -27,18 +27,11 @@ fn trusting(ca: &Ca, site: Site, provider: TlsProvider) -> Site {
     site.agent(agent_config().tls_config(tls).build().into())
 }
 
-fn answer(request: &support::Request) -> Reply {
-    match request.line.starts_with("POST") {
-        true => Reply::session(),
-        false => Reply::no_content(),
-    }
-}
-
 #[test]
 fn a_private_ca_works_through_an_agent() {
     let ca = Ca::new();
     for provider in providers() {
-        let server = Server::tls(ca.server("127.0.0.1", VALID), answer);
+        let server = Server::tls(ca.server("127.0.0.1", VALID), lets_in);
         let site = trusting(&ca, server.site(), provider);
         Session::login(&site, &login()).unwrap().logout().unwrap();
         assert_eq!(server.methods(), ["POST", "DELETE"]);
@@ -60,7 +53,7 @@ fn a_bad_certificate_is_refused_before_a_byte_of_the_login_is_sent() {
                 "the certificate is not valid yet: is the clock of this machine set?",
             ),
         ] {
-            let server = Server::tls(server, answer);
+            let server = Server::tls(server, lets_in);
             let site = trusting(&ca, server.site(), provider);
             let logout = Session::resume(&site, "id").unwrap().logout();
             for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
@@ -75,7 +68,7 @@ fn a_bad_certificate_is_refused_before_a_byte_of_the_login_is_sent() {
 
 #[test]
 fn the_default_agent_does_not_trust_a_private_ca() {
-    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), answer);
+    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), lets_in);
     let error = Session::login(&server.site(), &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
     assert!(server.requests().is_empty());

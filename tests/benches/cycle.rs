@@ -15,7 +15,7 @@ mod bare;
 mod support;
 
 use support::tls::{Ca, VALID};
-use support::{Reply, Server, login};
+use support::{Server, lets_in, login};
 
 fn ours(site: &Site) {
     let session = Session::login(site, &login()).unwrap();
@@ -88,16 +88,12 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    let answer = |request: &support::Request| match request.line.starts_with("POST") {
-        true => Reply::session(),
-        false => Reply::no_content(),
-    };
-    measure("http", &Server::with(answer), None);
+    measure("http", &Server::with(lets_in), None);
 
     let ca = Ca::new();
     let root = ureq::tls::Certificate::from_der(ca.certificate.der()).to_owned();
     let roots = ureq::tls::RootCerts::new_with_certs(&[root]);
     let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
-    let server = Server::tls(Arc::clone(&ca.server("127.0.0.1", VALID)), answer);
+    let server = Server::tls(Arc::clone(&ca.server("127.0.0.1", VALID)), lets_in);
     measure("https", &server, Some(&tls));
 }

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 use files_session::{Login, Session};
 
-#[allow(dead_code)]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -53,10 +52,8 @@ fn main() {
         let (granted, faults) = (granted.clone(), faults.clone());
         Server::forgetful(move |request| {
             let reply = match request.header("x-filesapi-auth") {
-                Some(id) => match granted.lock().unwrap().remove(id) {
-                    true => Reply::no_content(),
-                    false => Reply::json(401, r#"{"type":"not-authenticated/invalid-session"}"#),
-                },
+                Some(id) if granted.lock().unwrap().remove(id) => Reply::no_content(),
+                Some(_) => Reply::json(401, r#"{"type":"not-authenticated/invalid-session"}"#),
                 None => {
                     let id = format!("id-{}", request.number);
                     granted.lock().unwrap().insert(id.clone());
@@ -65,9 +62,7 @@ fn main() {
             };
             // 5 % of the calls, spread evenly; what was asked has been done by then.
             match request.number % 60 {
-                7 => faults.fetch_add(1, Ordering::Relaxed),
-                27 => faults.fetch_add(1, Ordering::Relaxed),
-                47 => faults.fetch_add(1, Ordering::Relaxed),
+                7 | 27 | 47 => faults.fetch_add(1, Ordering::Relaxed),
                 _ => return reply,
             };
             match request.number % 60 {

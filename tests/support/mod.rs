@@ -168,12 +168,12 @@ impl Server {
 
     /// Answers each request with what `reply` says.
     pub fn with(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        Server::start("http", true, reply, |socket| socket.try_clone())
+        Server::start("http", true, reply, std::net::TcpStream::try_clone)
     }
 
     /// The same, but it keeps nothing: for more requests than memory is to be spent on.
     pub fn forgetful(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        Server::start("http", false, reply, |socket| socket.try_clone())
+        Server::start("http", false, reply, std::net::TcpStream::try_clone)
     }
 
     /// The same over TLS.
@@ -271,6 +271,11 @@ fn read_request(stream: &mut impl BufRead, connection: usize) -> io::Result<Opti
     stream.read_exact(&mut body)?;
     request.body = String::from_utf8(body).expect("UTF-8");
     Ok(Some(request))
+}
+
+/// The answer of a site that lets everybody in and out.
+pub fn lets_in(request: &Request) -> Reply {
+    if request.line.starts_with("POST") { Reply::session() } else { Reply::no_content() }
 }
 
 /// A loopback address at which nobody listens.
