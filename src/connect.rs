@@ -17,21 +17,21 @@ use std::{fmt, io, thread};
 
 use ureq::config::Config;
 use ureq::http::Uri;
-#[cfg(feature = "_tls")]
-use ureq::tls::TlsProvider;
+#[cfg(feature = "rustls")]
+use ureq::tls::RootCerts;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
-    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, TcpConnector,
-    Transport, time,
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, Transport, time,
 };
 use ureq::{Agent, Error, Proxy, ProxyProtocol, Timeout};
 
 use crate::answer::MOST_BODY;
 use crate::site::MOST_HEADER;
+use crate::tcp::Tcp;
 
 /// An agent whose connections keep this crate's promises.
 pub(crate) fn agent(config: Config) -> Agent {
-    let connector = ().chain(ConnectProxyConnector::default()).chain(TcpConnector::default());
+    let connector = ().chain(ConnectProxyConnector::default()).chain(Tcp);
     #[cfg(feature = "rustls")]
     let connector = connector.chain(ureq::unversioned::transport::RustlsConnector::default());
     #[cfg(feature = "native-tls")]
@@ -43,26 +43,16 @@ pub(crate) fn agent(config: Config) -> Agent {
 ///
 /// An agent that was made from a configuration alone has ureq's connector and resolver, and a new
 /// one of the same configuration does as well with those of this crate. ureq gives no other sign
-/// of it than `Debug`. What this crate has no connector for stays ureq's.
+/// of it than `Debug`. It stays as it is where ureq has a connector that this crate has not.
 pub(crate) fn adopt(agent: Agent) -> Agent {
-    let config = agent.config();
-    #[cfg(feature = "_tls")]
-    let tls = {
-        let provider = config.tls_config().provider();
-        cfg!(feature = "rustls") && provider == TlsProvider::Rustls
-            || cfg!(feature = "native-tls") && provider == TlsProvider::NativeTls
-    };
-    #[cfg(not(feature = "_tls"))]
-    let tls = false;
-    let plain = || Agent::new_with_config(config.clone());
-    if tls
-        && config.proxy().is_none_or(speaks_http)
-        && format!("{agent:?}") == format!("{:?}", plain())
-    {
-        self::agent(config.clone())
-    } else {
-        agent
-    }
+    let (config, shown) = (agent.config(), format!("{agent:?}"));
+    let is_plain = shown == format!("{:?}", Agent::new_with_config(config.clone()));
+    // ureq panics over a proxy or a TLS library that it was built without; this crate says so.
+    let has_socks = !shown.contains("WarnOnNoSocksConnector");
+    let needs_ureq = !config.proxy().is_none_or(speaks_http) && has_socks
+        || shown.contains("RustlsConnector") && !cfg!(feature = "rustls")
+        || shown.contains("NativeTlsConnector") && !cfg!(feature = "native-tls");
+    if is_plain && !needs_ureq { self::agent(config.clone()) } else { agent }
 }
 
 fn speaks_http(proxy: &Proxy) -> bool {
@@ -134,6 +124,13 @@ impl<C: Connector<()>> Connector<()> for Dial<C> {
         if !proxy.is_none_or(speaks_http) {
             let why = "a SOCKS proxy needs an agent of ureq's feature socks-proxy";
             return Err(Error::ConnectProxyFailed(why.to_owned()));
+        }
+        #[cfg(feature = "rustls")]
+        if details.needs_tls()
+            && matches!(details.config.tls_config().root_certs(), RootCerts::PlatformVerifier)
+            && !cfg!(any(feature = "platform-verifier", feature = "native-tls"))
+        {
+            return Err(Error::Tls("the system's roots need the feature platform-verifier"));
         }
         let addrs = if proxy.is_none_or(Proxy::resolve_target) {
             look_up(details.uri, details.config, details.timeout).map_err(unmade)?

@@ -14,6 +14,7 @@ mod retry_after;
 mod send;
 mod session;
 mod site;
+mod tcp;
 mod text;
 #[cfg(feature = "_tls")]
 mod tls;

@@ -151,3 +151,12 @@ fn a_socks_proxy_of_the_environment_is_not_passed_by_in_silence() {
     }
     assert!(server.requests().is_empty());
 }
+
+#[test]
+fn a_socks_proxy_of_an_agent_is_a_clear_error() {
+    let site = through(Site::new("http://127.0.0.1:9"), "socks5://user:hunter2@127.0.0.1:9");
+    let error = Session::login(&site.allow_http(), &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    let all = format!("{error} {error:?}");
+    assert!(all.contains("SOCKS") && !all.contains("hunter2"), "{all}");
+}

@@ -108,3 +108,20 @@ fn an_answer_of_the_largest_size_comes_over_tls_too() {
     let site = trusting(&ca, server.site(), providers()[0]);
     assert_eq!(Session::login(&site, &login()).unwrap().id, "x");
 }
+
+#[test]
+fn a_tls_library_that_is_not_built_in_is_an_error() {
+    let missing = [
+        (cfg!(feature = "rustls"), TlsProvider::Rustls, RootCerts::WebPki),
+        (cfg!(feature = "native-tls"), TlsProvider::NativeTls, RootCerts::WebPki),
+        (cfg!(feature = "platform-verifier"), TlsProvider::Rustls, RootCerts::PlatformVerifier),
+    ];
+    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), lets_in);
+    for (_, provider, roots) in missing.into_iter().filter(|(built_in, ..)| !built_in) {
+        let tls = TlsConfig::builder().provider(provider).root_certs(roots).build();
+        let site = server.site().retries(0).agent(agent_config().tls_config(tls).build().into());
+        let error = Session::login(&site, &login()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{provider:?}: {error}");
+    }
+    assert!(server.requests().is_empty());
+}
