@@ -67,7 +67,7 @@ impl Answer {
         match self.status {
             200..=299 => Ok(self),
             300..=399 => Err(self.unexpected(Unexpected::Redirect)),
-            _ if self.speaks_for_the_api() => Err(Error::Api(Box::new(self.into_refusal()))),
+            _ if self.speaks_for_the_api() => Err(Error::Api(Box::new(self.refusal()))),
             _ => Err(self.unexpected(Unexpected::NotThisApi)),
         }
     }
@@ -92,10 +92,6 @@ impl Answer {
                 self.refusal().kind(),
                 ErrorKind::InvalidSession | ErrorKind::NotAuthenticated | ErrorKind::NotFound
             )
-    }
-
-    fn into_refusal(self) -> ApiError {
-        self.refusal()
     }
 
     /// The refusal, with all that can be read of it. Member by member, so that one of a surprising
