@@ -270,8 +270,7 @@ impl ApiError {
 ///
 /// ```
 /// # use files_session::{Error, Login, Session, Site};
-/// # fn ask(_: &str) -> String { unimplemented!() }
-/// # fn log_in(site: &Site) -> Result<Session, Error> {
+/// # fn log_in(site: &Site, ask: impl Fn(&str) -> String) -> Result<Session, Error> {
 /// let login = Login::new("username", "password");
 /// match Session::login(site, &login) {
 ///     Err(error) if error.two_factor().is_some() => {
