@@ -1,14 +1,17 @@
 //! What `tests/fuzz` drives: the readers of what comes from outside, and what must hold of them.
 
-use crate::answer::Answer;
-use crate::error::Error;
+use crate::base_url::BaseUrl;
+use crate::error::{Error, ErrorKind};
+use crate::response::{Response, Success};
 use crate::session::Session;
 use crate::site::Site;
 
-/// An answer to a login never panics, and is no session without a fit id.
+/// A response to a login never panics, and is no session without a valid id.
 pub fn session(body: &[u8]) {
-    match Session::from_answer(Answer::of(201, body), Site::new("http://localhost")) {
-        Ok(session) => assert!(Session::resume(&Site::new(""), session.id).is_ok()),
+    match Session::from_response(&Success::created(body), Site::new("http://localhost")) {
+        Ok(session) => {
+            assert!(Session::resume(&Site::new("http://localhost"), session.id).is_ok());
+        }
         Err(error) => check(&error),
     }
 }
@@ -16,10 +19,9 @@ pub fn session(body: &[u8]) {
 /// A refusal is one, whatever its body.
 pub fn refusal(body: &[u8]) {
     for status in [101, 302, 401, 404, 503] {
-        let answer = Answer::of(status, body);
-        let _ = answer.says_no_such_session();
-        let error = answer.or_error().err().expect("a status that is no success");
-        assert!(matches!(error, Error::Api(_) | Error::UnexpectedResponse { .. }));
+        let error = Response::of(status, body).into_success().err();
+        let error = error.expect("a status that is no success");
+        assert!(error.api().is_some() || error.kind() == ErrorKind::UnexpectedResponse);
         check(&error);
     }
 }
@@ -32,11 +34,11 @@ pub fn retry_after(text: &str) {
 
 /// An address is refused, or becomes that of the API at an origin.
 pub fn base_url(text: &str) {
-    match Site::new(text).allow_http().endpoint() {
-        Ok(uri) => {
-            assert!(uri.host().is_some_and(|host| !host.is_empty()));
-            assert!(!uri.authority().expect("a host").as_str().contains('@'));
-            assert_eq!(uri.path_and_query().expect("a path"), "/api/rest/v1/sessions");
+    match BaseUrl::parse(text) {
+        Ok(url) => {
+            assert!(!url.host().is_empty() && !url.authority().contains('@'));
+            assert_eq!(url.endpoint, *format!("{}/api/rest/v1/sessions", url.as_str()));
+            assert_eq!(BaseUrl::parse(url.as_str()), Ok(url));
         }
         Err(error) => check(&error.into()),
     }

@@ -1,6 +1,6 @@
 #![doc = include_str!("../README.md")]
 
-mod answer;
+mod base_url;
 #[cfg(feature = "capi")]
 mod capi;
 mod connect;
@@ -9,12 +9,15 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod json;
+mod limits;
 mod login;
+mod proxy;
+mod request;
+mod response;
+mod retry;
 mod retry_after;
-mod send;
 mod session;
 mod site;
-mod tcp;
 mod text;
 #[cfg(feature = "_tls")]
 mod tls;

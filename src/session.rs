@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use miniserde::Deserialize;
-
-use crate::answer::Answer;
+use crate::base_url::BaseUrl;
 use crate::error::{Error, ErrorKind, InvalidInput, Unexpected};
-use crate::json::{self, Leaf};
+use crate::json::FromValue;
 use crate::login::Login;
-use crate::send::{self, AUTH_HEADER, Call, Deadline};
+use crate::request::{AUTH_HEADER, Call, session_id_header};
+use crate::response::Success;
+use crate::retry::{self, Deadline};
 use crate::site::Site;
 use crate::text::hidden;
 
@@ -19,7 +19,8 @@ macro_rules! attributes {
         /// that the site sent.
         ///
         /// The attributes are those of the Files.com API, under their own names; one that the site
-        /// left out, or sent as `null`, is `None`. Dropping a session does not log out.
+        /// left out, or sent as `null` or as another JSON type than the API's reference gives it,
+        /// is `None`. Dropping a session does not log out.
         ///
         /// ```no_run
         /// use files_session::{Login, Session, Site};
@@ -35,33 +36,30 @@ macro_rules! attributes {
         #[derive(Clone)]
         #[non_exhaustive]
         pub struct Session {
-            /// The session's id: never empty, and fit for a header. A secret: who has it is
+            /// The session's id: never empty, and a valid header value. A secret: who has it is
             /// logged in.
             pub id: String,
             $($(#[$doc])* pub $name: Option<$type>,)*
             site: Site,
         }
 
-        /// The session object as it is sent.
-        #[derive(Deserialize)]
-        struct Wire {
-            id: Option<Leaf>,
-            $($name: Option<Leaf>,)*
-        }
-
         impl Session {
-            fn from_wire(wire: Wire, site: Site) -> Result<Session, Unexpected> {
-                let (mut id, mut wrong) = (None, None);
-                fill(&mut id, wire.id, "id", &mut wrong);
-                let mut session = Session::from_id(id.unwrap_or_default(), site);
-                $(fill(&mut session.$name, wire.$name, stringify!($name), &mut wrong);)*
-                match wrong {
-                    Some(name) => Err(Unexpected::WrongType(name)),
-                    None if session.id.is_empty() => Err(Unexpected::NoId),
-                    None if send::session_id_header(&session.id).is_none() => {
-                        Err(Unexpected::UnfitId)
+            /// Reads the session that a login's response brings. Only the id must be right: the
+            /// server keeps the session open, whatever else it sent.
+            pub(crate) fn from_response(response: &Success, site: Site) -> Result<Session, Error> {
+                let mut session = Session::from_id(String::new(), site);
+                for (name, value) in response.json_object()? {
+                    match name.as_str() {
+                        "id" => session.id = String::from_value(value).unwrap_or_default(),
+                        $(stringify!($name) => session.$name = FromValue::from_value(value),)*
+                        _ => {}
                     }
-                    None => Ok(session),
+                }
+                let unusable = |reason| Err(response.unexpected(reason));
+                match session.id.as_str() {
+                    "" => unusable(Unexpected::NoId),
+                    id if session_id_header(id).is_none() => unusable(Unexpected::UnfitId),
+                    _ => Ok(session),
                 }
             }
 
@@ -130,9 +128,9 @@ attributes! {
 impl Session {
     /// Logs in: one `POST`.
     ///
-    /// A login that the site may have received is never sent a second time. A user who logs in
-    /// at another region is logged in there, if the site names a host under `files.com`; the
-    /// session then belongs to that host.
+    /// A login that the site may have carried out is never sent a second time. A user of another
+    /// region is logged in there, if the site names a host under `files.com`; the session then
+    /// belongs to that host, which [`base_url`](Session::base_url) names.
     ///
     /// # Errors
     ///
@@ -141,32 +139,56 @@ impl Session {
     /// [`InvalidCredentials`](ErrorKind::InvalidCredentials),
     /// [`OtpIncorrect`](ErrorKind::OtpIncorrect) and [`LockedOut`](ErrorKind::LockedOut).
     pub fn login(site: &Site, login: &Login) -> Result<Session, Error> {
-        let deadline = Deadline::of(site);
+        let site = match login.asked_by() {
+            Some(origin) => site.at(BaseUrl::parse(origin)?),
+            None => site.clone(),
+        };
+        let deadline = Deadline::new(site.time_limit());
         let call = Call::login(login);
-        let mut site = site.clone();
-        let mut result = send::send(&site, &call, deadline).and_then(Answer::or_error);
-        if let Some(host) = result.as_ref().err().and_then(region_host) {
-            site = site.at(host);
-            result = send::send(&site, &call, deadline).and_then(Answer::or_error);
+        let refused = match retry::send(&site, &call, deadline) {
+            Ok(response) => return Session::from_response(&response, site),
+            Err(error) => error.asked_by(site.origin()),
+        };
+        let Some(region) = region(&refused) else { return Err(refused) };
+        let site = site.at(region);
+        match retry::send(&site, &call, deadline) {
+            Ok(response) => Session::from_response(&response, site),
+            Err(error) => Err(error.asked_by(site.origin())),
         }
-        Session::from_answer(result?, site)
     }
 
     /// The session with this id, from a file or from an earlier process, to log it out or to use
     /// its [`auth_header`](Session::auth_header). Nothing is sent, and all other attributes are
     /// `None`.
     ///
+    /// Save [`base_url`](Session::base_url) beside the id: after a login that was sent on to
+    /// another region it is not the address that was given to the login.
+    ///
+    /// ```no_run
+    /// use files_session::{Session, Site};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let saved = std::fs::read_to_string("session")?;
+    /// let (base_url, id) = saved.split_once('\n').ok_or("not a saved session")?;
+    /// let session = Session::resume(&Site::new(base_url), id.trim_end())?;
+    /// session.logout()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// [`Error::InvalidInput`] where the id can't stand in a header: it is empty or longer than
-    /// 4 KiB, or has white space, a control character or a non-ASCII one in it.
+    /// [`InvalidInput`](ErrorKind::InvalidInput) where the id is not a valid header value (it is
+    /// empty or longer than 4 KiB, or has white space, a control character or a non-ASCII one in
+    /// it), and where no call could use the site.
     pub fn resume(site: &Site, id: impl Into<String>) -> Result<Session, Error> {
         let id = id.into();
-        send::session_id_header(&id).ok_or(InvalidInput::SessionId)?;
+        session_id_header(&id).ok_or(InvalidInput::SessionId)?;
+        site.target()?;
         Ok(Session::from_id(id, site.clone()))
     }
 
-    /// Logs out: one `DELETE`, repeated where no answer came or the server failed.
+    /// Logs out: one `DELETE`, repeated where no response came or the server failed.
     ///
     /// # Errors
     ///
@@ -174,20 +196,35 @@ impl Session {
     /// [`InvalidSession`](ErrorKind::InvalidSession).
     pub fn logout(&self) -> Result<(), Error> {
         let call = Call::logout(&self.id)?;
-        send::send(&self.site, &call, Deadline::of(&self.site))?.or_error()?;
-        Ok(())
+        retry::send(&self.site, &call, Deadline::new(self.site.time_limit())).map(drop)
+    }
+
+    /// The origin where this session lives, such as `https://app-eu.files.com`: where all other
+    /// requests go, and what to save beside the id. After a login that was sent on to another
+    /// region it is not the one that the caller named.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        self.site.origin()
     }
 
     /// Name and value of the header that authenticates any other request to the API, with any
-    /// HTTP client.
+    /// HTTP client. Send it to [`base_url`](Session::base_url) only.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let site = files_session::Site::default();
     /// # let session = files_session::Session::resume(&site, "id")?;
+    /// use files_session::ureq;
+    ///
     /// let (name, value) = session.auth_header();
-    /// let url = "https://mysite.files.com/api/rest/v1/folders";
-    /// let body = files_session::ureq::get(url).header(name, value).call()?.into_body();
+    /// let url = format!("{}/api/rest/v1/site", session.base_url());
+    /// let mut response = ureq::get(url)
+    ///     .config()
+    ///     .max_redirects(0) // or else the id goes where a redirect points
+    ///     .build()
+    ///     .header(name, value)
+    ///     .call()?;
+    /// println!("{}", response.body_mut().read_to_string()?);
     /// # Ok(())
     /// # }
     /// ```
@@ -195,78 +232,10 @@ impl Session {
     pub fn auth_header(&self) -> (&'static str, &str) {
         (AUTH_HEADER, &self.id)
     }
-
-    pub(crate) fn from_answer(answer: Answer, site: Site) -> Result<Session, Error> {
-        let session = answer.json_object().and_then(|text| {
-            let wire = json::parse(text).ok_or(Unexpected::NotJson)?;
-            Session::from_wire(wire, site)
-        });
-        session.map_err(|reason| answer.unexpected(reason))
-    }
 }
 
-/// Puts a member into its field, or notes that it is of another type.
-#[inline(never)]
-fn fill<T: TryFrom<Leaf>>(
-    field: &mut Option<T>,
-    member: Option<Leaf>,
-    name: &'static str,
-    wrong: &mut Option<&'static str>,
-) {
-    match member.map(T::try_from) {
-        Some(Ok(value)) => *field = Some(value),
-        Some(Err(_)) => *wrong = Some(name),
-        None => {}
-    }
-}
-
-/// The host to which a login is sent once more: named by a region mismatch, and under `files.com`.
-fn region_host(error: &Error) -> Option<&str> {
-    match error {
-        Error::Api(api) if api.kind() == ErrorKind::RegionMismatch => {
-            api.host.as_deref().filter(|host| is_under_files_com(host))
-        }
-        _ => None,
-    }
-}
-
-/// Whether `host` is a bare host name under `files.com`.
-fn is_under_files_com(host: &str) -> bool {
-    let bare = host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
-    let host = host.to_ascii_lowercase();
-    let below = host.strip_suffix(".files.com");
-    bare && below.is_some_and(|below| !below.is_empty() && !below.split('.').any(str::is_empty))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn regions_are_hosts_under_files_com() {
-        for host in ["eu.files.com", "EU.Files.Com", "a-1.b.files.com"] {
-            assert!(is_under_files_com(host), "{host}");
-        }
-        for host in [
-            "",
-            "files.com",
-            ".files.com",
-            "a..files.com",
-            "evilfiles.com",
-            "files.com.evil.example",
-            "eu.files.com:8443",
-            "eu.files.com/",
-            "https://eu.files.com",
-            "evil.example/.files.com",
-            "user@eu.files.com",
-            "evil.example?.files.com",
-            "evil.example#.files.com",
-            "evil.example\\.files.com",
-            "eu.files.com\n",
-            "eu .files.com",
-            "éu.files.com",
-        ] {
-            assert!(!is_under_files_com(host), "{host}");
-        }
-    }
+/// Where a login is sent once more: what a region mismatch names, if it is under `files.com`.
+fn region(error: &Error) -> Option<BaseUrl> {
+    let mismatch = error.api().filter(|_| error.kind() == ErrorKind::RegionMismatch)?;
+    BaseUrl::region(mismatch.host.as_deref()?)
 }

@@ -2,17 +2,16 @@
 
 use std::fmt::{self, Write};
 
-/// A longest text that is shown in a sentence, in characters.
-const LONGEST: usize = 300;
+use crate::limits::MAX_SHOWN_CHARS;
 
-/// A text of somebody else's, fit for a terminal: control characters and those that turn the
-/// direction of writing are escaped, and a long text is cut.
+/// A foreign text, made fit for a terminal: what a terminal would obey or not show is escaped, and
+/// a long text is cut.
 pub(crate) struct Shown<'a>(pub &'a str);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, c) in self.0.chars().enumerate() {
-            if i == LONGEST {
+            if i == MAX_SHOWN_CHARS {
                 return f.write_char('…');
             }
             if c.is_control() || is_invisible(c) {
@@ -25,9 +24,21 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Separators, marks and overrides that a terminal obeys instead of showing.
+/// Whether a text has anything in it that a person can read.
+pub(crate) fn is_readable(text: &str) -> bool {
+    let is_blank = |c: char| c.is_whitespace() || c.is_ascii_punctuation() || c.is_control();
+    text.chars().any(|c| !is_blank(c) && !is_invisible(c))
+}
+
+/// Unicode 17's `Default_Ignorable_Code_Point`, the line and paragraph separators, and the marks
+/// of interlinear annotation.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Stands for a secret in `Debug`: whether it is there, and nothing of it.
@@ -45,6 +56,30 @@ mod tests {
         assert_eq!(shown("café – ok"), "café – ok");
         assert_eq!(shown("a\x1b[31mb\r\n\0\u{9b}"), r"a\u{1b}[31mb\u{d}\u{a}\u{0}\u{9b}");
         assert_eq!(shown("ab\u{202e}cd\u{feff}"), r"ab\u{202e}cd\u{feff}");
-        assert_eq!(shown(&"x".repeat(10_000)).chars().count(), LONGEST + 1);
+        assert_eq!(shown(&"x".repeat(300)), "x".repeat(300));
+        assert_eq!(shown(&"x".repeat(301)), format!("{}…", "x".repeat(300)));
+    }
+
+    #[test]
+    fn a_text_is_readable_with_a_letter_or_a_digit_in_it() {
+        for (text, readable) in [
+            ("a", true),
+            (" 7.", true),
+            ("é", true),
+            ("", false),
+            (" ... ", false),
+            ("\u{3164}", false),
+        ] {
+            assert_eq!(is_readable(text), readable, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_does_not_show_is_escaped() {
+        let pattern = r"\p{Default_Ignorable_Code_Point}|[\u{2028}\u{2029}\u{fff9}-\u{fffb}]";
+        let invisible = regex::Regex::new(pattern).unwrap();
+        for c in '\0'..=char::MAX {
+            assert_eq!(is_invisible(c), invisible.is_match(c.encode_utf8(&mut [0; 4])), "{c:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use files_session::{ErrorKind, Session, Site, agent_config, ureq};
 use support::{Reply, Server, example, lets_in, login, nobody};
@@ -49,7 +50,7 @@ impl Tunnel {
 
 fn through(site: Site, proxy: &str) -> Site {
     let proxy = ureq::Proxy::new(proxy).unwrap();
-    site.retries(0).agent(agent_config().proxy(Some(proxy)).build().into())
+    site.retries(0).config(agent_config().proxy(Some(proxy)).build())
 }
 
 #[test]
@@ -79,37 +80,105 @@ fn run_example(url: &str, variables: &[(&str, &str)]) -> Output {
         .unwrap()
 }
 
+/// A name that only a proxy knows.
+#[cfg(feature = "_tls")]
+const ELSEWHERE: &str = "https://mysite.test.invalid";
+
+/// What the proxy was asked, and what the example said.
+#[cfg(feature = "_tls")]
+fn asked(variables: &[(&str, &str)]) -> (Vec<String>, String) {
+    let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
+    let url = proxy.addr.to_string();
+    let variables: Vec<(&str, String)> =
+        variables.iter().map(|(name, value)| (*name, value.replace("PROXY", &url))).collect();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+    let output = run_example(ELSEWHERE, &variables);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let lines = proxy.requests().into_iter().map(|request| request.line).collect();
+    (lines, String::from_utf8(output.stderr).unwrap())
+}
+
+#[cfg(feature = "_tls")]
 #[test]
 fn a_proxy_is_taken_from_the_environment() {
-    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "HTTP_PROXY"] {
-        let server = Server::with(lets_in);
-        let proxy = Tunnel::to(server.addr);
-        let output = run_example(&server.url(), &[(name, &format!("http://{}", proxy.addr))]);
-        assert!(output.status.success(), "{output:?}");
-        assert_eq!(proxy.heads().len(), 1, "{name}");
+    let connect = vec!["CONNECT mysite.test.invalid:443".to_owned()];
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        let (lines, said) = asked(&[(name, "http://PROXY")]);
+        assert_eq!(lines, connect, "{name}: {said}");
+        assert!(said.contains("the proxy 127.0.0.1:") && said.contains("403"), "{said}");
+    }
+    // Of another scheme, or one that a web server sets from a request's header.
+    for name in ["HTTP_PROXY", "http_proxy"] {
+        let (lines, said) = asked(&[(name, "http://PROXY")]);
+        assert!(lines.is_empty() && said.contains("could not be looked up"), "{name}: {said}");
+    }
+}
+
+#[cfg(feature = "_tls")]
+#[test]
+fn exceptions_of_the_environment_are_respected() {
+    for (name, exceptions) in [
+        ("NO_PROXY", "a, mysite.test.invalid , b"),
+        ("no_proxy", ".test.invalid"),
+        ("NO_PROXY", "*"),
+    ] {
+        let (lines, said) = asked(&[("HTTPS_PROXY", "http://PROXY"), (name, exceptions)]);
+        assert!(lines.is_empty() && said.contains("could not be looked up"), "{said}");
     }
 }
 
 #[test]
-fn no_proxy_is_respected() {
+fn a_loopback_host_is_never_reached_through_a_proxy_of_the_environment() {
     let server = Server::with(lets_in);
-    let nobody = format!("http://{}", nobody());
-    let output =
-        run_example(&server.url(), &[("HTTPS_PROXY", &nobody), ("NO_PROXY", "a,127.0.0.1")]);
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(server.methods(), ["POST", "DELETE"]);
+    for proxy in ["http://127.0.0.1:9", "http://proxy.test.invalid:3128", "no address at all"] {
+        let variables = ["all_proxy", "http_proxy", "https_proxy"].map(|name| (name, proxy));
+        let output = run_example(&server.url(), &variables);
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(server.methods(), ["POST", "DELETE"].repeat(3));
+}
+
+#[cfg(feature = "_tls")]
+#[test]
+fn a_variable_that_is_no_proxy_address_is_never_a_call_past_the_proxy() {
+    for (value, says) in [
+        ("http//PROXY", "error: https_proxy is not the address of a proxy"),
+        ("http://PROXY ", "error: https_proxy has a port that is not a number"),
+        ("http://127.0.0.1:99999", "error: https_proxy has a port that is not a number"),
+        ("socks5://u:hunter2@PROXY", "error: https_proxy is a SOCKS proxy, which is not supported"),
+    ] {
+        let (lines, said) = asked(&[("https_proxy", value)]);
+        assert!(lines.is_empty() && said.contains(says), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }
 
 #[test]
-fn what_stays_on_this_machine_takes_no_proxy_elsewhere() {
+fn a_configuration_that_names_a_proxy_goes_before_the_environment() {
+    // The test runs itself again, with an environment that no call gets through.
+    if std::env::var_os("all_proxy").is_none() {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "a_configuration_that_names_a_proxy_goes_before_the_environment"])
+            .env("all_proxy", "no address at all")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        return;
+    }
+    let site = || Site::new("http://mysite.test.invalid").allow_http().retries(0);
+    let kind = |site: Site| Session::login(&site, &login()).unwrap_err().kind();
+    assert_eq!(kind(site()), ErrorKind::InvalidInput);
+    assert_eq!(kind(site().config(agent_config().build())), ErrorKind::InvalidInput);
+    // None: the name is looked up, and is not known.
+    assert_eq!(kind(site().config(agent_config().proxy(None).build())), ErrorKind::Connect);
     let server = Server::with(lets_in);
-    // The name of the proxy is none, so the call could not get far with it.
-    let proxy = [("HTTPS_PROXY", "http://proxy.test.invalid:3128")];
-    let output = run_example(&server.url(), &proxy);
-    assert!(output.status.success(), "{output:?}");
-    assert_eq!(server.methods(), ["POST", "DELETE"]);
+    let proxy = Tunnel::to(server.addr);
+    let site = through(site(), &format!("http://{}", proxy.addr));
+    Session::login(&site, &login()).unwrap().logout().unwrap();
+    assert_eq!(proxy.heads().len(), 1);
 }
 
+#[cfg(feature = "_tls")]
 #[test]
 fn a_proxy_that_refuses_is_a_clear_error() {
     for (reply, says) in [
@@ -119,11 +188,12 @@ fn a_proxy_that_refuses_is_a_clear_error() {
     ] {
         let proxy = Server::new([Reply::raw(reply).then_close()]);
         let url = format!("http://user:hunter2@{}", proxy.addr);
-        let site = through(Site::new("https://mysite.test.invalid"), &url).retries(3);
+        let site = through(Site::new(ELSEWHERE), &url).retries(3);
         let error = Session::login(&site, &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         let said = error.to_string();
-        assert!(said.contains("the proxy refused") && said.contains(says), "{said}");
+        let refused = format!("the proxy {} refused", proxy.addr);
+        assert!(said.contains(&refused) && said.contains(says), "{said}");
         let all = format!("{error} {error:?} {site:?}");
         assert!(!all.contains("hunter2") && !all.contains("dXNlcj"), "{all}");
         assert_eq!(proxy.requests().len(), 1, "a refusal is not repeated");
@@ -131,32 +201,226 @@ fn a_proxy_that_refuses_is_a_clear_error() {
 }
 
 #[test]
+fn what_a_proxy_breaks_is_said_of_the_proxy_and_nothing_counts_as_sent() {
+    let breaks = |reply: Reply| Server::new([reply]);
+    for (proxy, kind, says) in [
+        (breaks(Reply::raw("SSH-2.0-OpenSSH\r\n")), ErrorKind::Connect, "is not HTTP"),
+        (breaks(Reply::nothing().then_close()), ErrorKind::Connect, "refused"),
+        (breaks(Reply::nothing().then_reset()), ErrorKind::Connect, "connection reset"),
+        (breaks(Reply::raw("HTTP/1.1 200 O").then_close()), ErrorKind::Connect, "refused"),
+        (breaks(Reply::nothing().then_silence()), ErrorKind::Timeout, "within 500ms"),
+        (
+            breaks(Reply::pieces([b"x"; 999]).slowly(Duration::from_millis(100))),
+            ErrorKind::Connect,
+            "is not HTTP",
+        ),
+        (
+            breaks(
+                Reply::pieces(
+                    "HTTP/1.1 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyy".as_bytes().chunks(1),
+                )
+                .slowly(Duration::from_millis(100)),
+            ),
+            ErrorKind::Timeout,
+            "within 500ms",
+        ),
+    ] {
+        let site = Site::new("http://mysite.test.invalid").allow_http().retries(1);
+        let url = format!("http://user:hunter2@{}", proxy.addr);
+        let config = agent_config()
+            .proxy(Some(ureq::Proxy::new(&url).unwrap()))
+            .timeout_connect(Some(Duration::from_millis(500)));
+        let site = site.config(config.build());
+        let start = Instant::now();
+        let logout = Session::resume(&site, "id").unwrap().logout();
+        for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
+            assert_eq!(error.kind(), kind, "{error:?}");
+            let said = error.to_string();
+            assert!(said.contains(&format!("the proxy {}", proxy.addr)), "{said}");
+            assert!(said.contains(says) && !said.contains("Files.com"), "{said}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+        // Two calls of two tries of 0.5 s each, and what is waited between.
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+        // A login is repeated only where nothing was sent.
+        let times = proxy.requests().len();
+        let repeated = !says.contains("HTTP") && says != "refused";
+        assert_eq!(times, if repeated { 4 } else { 2 }, "{says}");
+    }
+}
+
+#[test]
 fn a_proxy_that_is_not_there_is_a_clear_error() {
-    let url = format!("http://user:hunter2@{}", nobody());
-    let site = through(Site::new("https://mysite.test.invalid"), &url);
+    let nobody = nobody();
+    let url = format!("http://user:hunter2@{}", nobody.addr);
+    let site = through(Site::new("http://mysite.test.invalid").allow_http(), &url);
     let error = Session::login(&site, &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+    let said = error.to_string();
+    assert!(said.starts_with(&format!("no connection to the proxy {}", nobody.addr)), "{said}");
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+
+    let url = "http://proxy.test.invalid:3128";
+    let site = through(Site::new("http://mysite.test.invalid").allow_http(), url);
+    let error = Session::login(&site, &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    let said = error.to_string();
+    assert!(said.contains("the name of the proxy proxy.test.invalid:3128 could not"), "{said}");
 }
 
 #[test]
-fn a_socks_proxy_of_the_environment_is_not_passed_by_in_silence() {
-    let server = Server::with(lets_in);
-    for scheme in ["socks5", "socks5h", "socks4"] {
-        let proxy = format!("{scheme}://user:hunter2@127.0.0.1:9");
-        let output = run_example(&server.url(), &[("ALL_PROXY", &proxy)]);
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains("SOCKS") && !said.contains("hunter2"), "{said}");
-    }
-    assert!(server.requests().is_empty());
-}
-
-#[test]
-fn a_socks_proxy_of_an_agent_is_a_clear_error() {
+fn a_socks_proxy_of_a_configuration_is_refused() {
     let site = through(Site::new("http://127.0.0.1:9"), "socks5://user:hunter2@127.0.0.1:9");
     let error = Session::login(&site.allow_http(), &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     let all = format!("{error} {error:?}");
     assert!(all.contains("SOCKS") && !all.contains("hunter2"), "{all}");
+}
+
+/// The refusal of a login whose user belongs to another region.
+#[cfg(feature = "_tls")]
+fn mismatch(host: &str) -> Reply {
+    Reply::json(
+        401,
+        format!(
+            r#"{{"type":"not-authenticated/lockout-region-mismatch","error":"Other region",
+            "data":{{"host":"{host}"}}}}"#
+        ),
+    )
+}
+
+/// A site on this machine that is reached directly, while all else goes to a proxy.
+fn behind(proxy: SocketAddr, site: &Server) -> Site {
+    let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
+        .host("127.0.0.1")
+        .port(proxy.port())
+        .no_proxy("127.0.0.1");
+    site.site().config(agent_config().proxy(Some(proxy.build().unwrap())).build())
+}
+
+#[cfg(feature = "_tls")]
+#[test]
+fn a_login_of_another_region_is_sent_once_more_to_its_host() {
+    let too_long = "a".repeat(250) + ".files.com";
+    for (host, asked) in [
+        ("eu.files.com", Some("CONNECT eu.files.com:443")),
+        ("EU.files.com", Some("CONNECT eu.files.com:443")),
+        ("https://eu.files.com", Some("CONNECT eu.files.com:443")),
+        ("http://eu.files.com", None),
+        ("files.com.evil.example", None),
+        ("eu.files.com:8443", None),
+        ("evil.example/x.files.com", None),
+        ("user@eu.files.com", None),
+        (&too_long, None),
+        ("", None),
+    ] {
+        let site = Server::new([mismatch(host)]);
+        // Whatever is not for the site itself shows at the proxy, which lets nobody through.
+        let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
+        let error = Session::login(&behind(proxy.addr, &site), &login()).unwrap_err();
+
+        assert_eq!(site.requests().len(), 1, "{host}");
+        let lines: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
+        assert_eq!(lines, asked.into_iter().collect::<Vec<_>>(), "{host}");
+        match asked {
+            Some(_) => assert_eq!(error.kind(), ErrorKind::Connect, "{error}"),
+            None => {
+                assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
+                assert_eq!(error.api().unwrap().host.as_deref().unwrap_or_default(), host);
+            }
+        }
+    }
+}
+
+#[test]
+fn only_a_region_mismatch_sends_the_login_elsewhere() {
+    for error_type in [
+        "not-authenticated/invalid-credentials",
+        "not-authenticated/two-factor-authentication-error",
+        "not-authorized/lockout-region-mismatch",
+        "lockout-region-mismatch",
+    ] {
+        let refusal = format!(r#"{{"type":"{error_type}","data":{{"host":"eu.files.com"}}}}"#);
+        let site = Server::new([Reply::json(401, refusal)]);
+        let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
+        let error = Session::login(&behind(proxy.addr, &site), &login()).unwrap_err();
+        assert_eq!(error.api().unwrap().error_type.as_deref(), Some(error_type));
+        assert!(proxy.requests().is_empty(), "{error_type}");
+    }
+}
+
+#[cfg(feature = "_tls")]
+#[test]
+fn the_deadline_holds_over_two_regions() {
+    let limit = Duration::from_secs(2);
+    let site = Server::new([mismatch("eu.files.com").after(Duration::from_secs(1))]);
+    let silent = Server::new([Reply::nothing().then_silence()]);
+    let start = Instant::now();
+    let site = behind(silent.addr, &site).timeout(limit);
+    let error = Session::login(&site, &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    let took = start.elapsed();
+    assert!(
+        took >= Duration::from_secs(1) && took < limit + Duration::from_millis(900),
+        "{took:?}"
+    );
+}
+
+/// A region over https, through a proxy that leads every tunnel to it.
+#[cfg(feature = "_tls")]
+fn region(reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static) -> (Server, Site) {
+    use support::tls::{Ca, VALID};
+    use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+    let ca = Ca::new();
+    let region = Server::tls(ca.server("eu.files.com", VALID), reply);
+    let proxy = Tunnel::to(region.addr);
+    let root = Certificate::from_der(ca.certificate.der()).to_owned();
+    let provider =
+        if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
+    let tls = TlsConfig::builder()
+        .provider(provider)
+        .root_certs(RootCerts::new_with_certs(&[root]))
+        .build();
+    let here = Server::new([mismatch("https://eu.files.com")]);
+    let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
+        .host("127.0.0.1")
+        .port(proxy.addr.port())
+        .no_proxy("127.0.0.1");
+    let config = agent_config().tls_config(tls).proxy(Some(proxy.build().unwrap()));
+    (region, here.site().config(config.build()))
+}
+
+#[cfg(feature = "_tls")]
+#[test]
+fn a_session_of_another_region_lives_there() {
+    let (region, site) = region(lets_in);
+    let session = Session::login(&site, &login()).unwrap();
+    assert_eq!(session.base_url(), "https://eu.files.com");
+    session.logout().unwrap();
+    assert_eq!(region.methods(), ["POST", "DELETE"]);
+    assert_eq!(region.requests()[0].header("host"), Some("eu.files.com"));
+}
+
+#[cfg(feature = "_tls")]
+#[test]
+fn a_second_factor_asked_for_in_another_region_is_answered_there() {
+    let (region, site) = region(|request| match request.number {
+        0 => Reply::json(
+            401,
+            r#"{"type":"not-authenticated/two-factor-authentication-error",
+            "data":{"two_factor_authentication_methods":["totp"]}}"#,
+        ),
+        1 => Reply::json(401, r#"{"type":"not-authenticated/one-time-password-incorrect"}"#),
+        _ => lets_in(request),
+    });
+    let error = Session::login(&site, &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TwoFactorRequired);
+    let two_factor = error.two_factor().unwrap();
+    let wrong = Session::login(&site, &login().answer(two_factor, "000000")).unwrap_err();
+    assert_eq!(wrong.kind(), ErrorKind::OtpIncorrect);
+    let session = Session::login(&site, &login().answer(two_factor, "123456")).unwrap();
+    assert_eq!(session.base_url(), "https://eu.files.com");
+    session.logout().unwrap();
+    assert_eq!(region.methods(), ["POST", "POST", "POST", "DELETE"]);
 }

@@ -13,10 +13,8 @@ fn refused(reply: Reply) -> Error {
 }
 
 fn api(reply: Reply) -> ApiError {
-    match refused(reply) {
-        Error::Api(api) => *api,
-        other => panic!("no refusal: {other:?}"),
-    }
+    let error = refused(reply);
+    error.api().unwrap_or_else(|| panic!("no refusal: {error:?}")).clone()
 }
 
 #[test]
@@ -51,6 +49,15 @@ fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
         (402, "site-configuration/trial-expired", SiteConfiguration),
         (400, "bad-request/anything", BadRequest),
         (404, "not-found/new-name", NotFound),
+        // The eight groups, with a status that says otherwise.
+        (503, "bad-request/x", BadRequest),
+        (418, "not-authenticated/x", NotAuthenticated),
+        (418, "not-authorized/x", NotAuthorized),
+        (418, "not-found/x", NotFound),
+        (418, "processing-failure/x", ProcessingFailure),
+        (418, "rate-limited/x", RateLimited),
+        (418, "service-unavailable/x", ServiceUnavailable),
+        (418, "site-configuration/x", SiteConfiguration),
         (418, "not-authenticated", NotAuthenticated),
         (401, "not-authenticated/new-name", NotAuthenticated),
         (418, "bad-request/a/b", BadRequest),
@@ -59,10 +66,11 @@ fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
         (500, "/", ServiceUnavailable),
         (401, "", NotAuthenticated),
     ] {
-        let api = api(Reply::json(status, format!(r#"{{"type":"{error_type}"}}"#)));
-        assert_eq!(Error::Api(Box::new(api.clone())).kind(), kind, "{status} {error_type}");
-        assert_eq!(api.error_type.unwrap_or_default(), error_type);
-        assert_eq!(api.status, status);
+        let error = refused(Reply::json(status, format!(r#"{{"type":"{error_type}"}}"#)));
+        assert_eq!(error.kind(), kind, "{status} {error_type}");
+        let api = error.api().unwrap();
+        assert_eq!(api.error_type.as_deref().unwrap_or_default(), error_type);
+        assert_eq!((api.status, error.http_status()), (status, Some(status)));
     }
     for (status, kind) in [
         (400, BadRequest),
@@ -113,12 +121,11 @@ fn a_refusal_is_read_leniently() {
             Some("m"),
         ),
         (r#"{"error":"caf\u00e9 \"q\" 😀"}"#, None, None, Some("café \"q\" 😀")),
-        // Cut short: what came before is read all the same.
-        (r#"{"type":"not-authenticated/locked-out","error":"Too ma"#, Some(locked), None, None),
-        (r#"{"type":"not-authenticated/locked-out","da"#, Some(locked), None, None),
+        // Cut short, or not JSON: the status and the headers say what there is to say.
+        (r#"{"type":"not-authenticated/locked-out","error":"Too ma"#, None, None, None),
+        (r#"{"type":"not-authenticated/locked-out","da"#, None, None, None),
         (r"{", None, None, None),
-        // One bad string takes nothing else along.
-        (r#"{"error":"\ud800","type":"not-authenticated/locked-out"}"#, Some(locked), None, None),
+        (r#"{"error":"\ud800","type":"not-authenticated/locked-out"}"#, None, None, None),
     ] {
         let api = api(Reply::json(401, body));
         assert_eq!(api.status, 401, "{body}");
@@ -137,26 +144,25 @@ fn a_refusal_that_is_not_utf_8_is_still_one() {
 }
 
 #[test]
-fn a_refusal_whose_body_breaks_off_is_still_one() {
-    let head = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 900\r\n\r\n";
-    let body = r#"{"type":"not-authenticated/locked-out","error":"Locked ou"#;
-    for reply in [
-        Reply::raw([head, body].concat()).then_close(),
-        Reply::raw([head, body].concat()).then_reset(),
+fn a_refusal_that_is_cut_short_keeps_its_status_and_headers() {
+    let head = "HTTP/1.1 429 Too Many\r\nContent-Length: 90000\r\nRetry-After: 7200\r\n\
+                X-Request-Id: abc\r\n\r\n";
+    let body = r#"{"type":"rate-limited/too-many-requests","error":"Too ma"#;
+    let too_long = format!(r#"{{"error":"{}"}}"#, "y".repeat(65_536));
+    for (reply, status) in [
+        (Reply::raw([head, body].concat()).then_close(), 429),
+        (Reply::raw(head).then_close(), 429),
+        (Reply::http(401, "Retry-After: 7200\r\nX-Request-Id: abc\r\n", &too_long), 401),
     ] {
-        // A reset may overtake the bytes before it.
-        match refused(reply) {
-            Error::Api(api) => assert_eq!(api.status, 401),
-            Error::Transport(_) => {}
-            other => panic!("{other:?}"),
-        }
+        let api = api(reply);
+        assert_eq!((api.status, api.message.as_deref()), (status, None));
+        assert_eq!(api.retry_after, Some(Duration::from_secs(7200)));
+        assert_eq!(api.request_id.as_deref(), Some("abc"));
     }
-    let api = api(Reply::raw([head, body].concat()).then_close());
-    assert_eq!(api.error_type.as_deref(), Some("not-authenticated/locked-out"));
 }
 
 #[test]
-fn an_answer_is_the_apis_or_not() {
+fn a_response_is_the_apis_or_not() {
     let html = "<!doctype html><title>Bad Gateway</title>";
     for (status, body, refusal) in [
         (401, "", true),
@@ -178,13 +184,11 @@ fn an_answer_is_the_apis_or_not() {
         (500, "[1]", false),
         (500, "null", false),
     ] {
-        match refused(Reply::http(status, "", body)) {
-            Error::Api(api) => assert!(refusal && api.status == status, "{status} {body}"),
-            Error::UnexpectedResponse { status: s, .. } => {
-                assert!(!refusal && s == status, "{status} {body}");
-            }
-            other => panic!("{status} {body}: {other:?}"),
-        }
+        let error = refused(Reply::http(status, "", body));
+        assert_eq!(error.http_status(), Some(status), "{status} {body}");
+        assert_eq!(error.api().is_some(), refusal, "{status} {body}");
+        let unexpected = error.kind() == ErrorKind::UnexpectedResponse;
+        assert_eq!(unexpected, !refusal, "{status} {body}");
     }
 }
 
@@ -201,6 +205,24 @@ fn the_request_id_falls_back_on_the_header() {
     ] {
         let api = api(Reply::http(401, headers, body));
         assert_eq!(api.request_id.as_deref(), id, "{headers}{body}");
+    }
+}
+
+#[test]
+fn a_second_factor_is_asked_for_by_the_type_or_by_the_data() {
+    let data = r#""data":{"two_factor_authentication_methods":["sms"]}"#;
+    for (body, methods) in [
+        (r#"{"type":"not-authenticated/two-factor-authentication-error"}"#.to_owned(), Some(0)),
+        (
+            format!(r#"{{"type":"not-authenticated/two-factor-authentication-error",{data}}}"#),
+            Some(1),
+        ),
+        (format!(r#"{{"type":"not-authenticated/additional",{data}}}"#), Some(1)),
+        (r#"{"type":"not-authenticated/locked-out","data":{"host":"x"}}"#.to_owned(), None),
+        (r#"{"type":"not-authenticated/locked-out"}"#.to_owned(), None),
+    ] {
+        let two_factor = api(Reply::json(401, &body)).two_factor;
+        assert_eq!(two_factor.map(|two_factor| two_factor.methods.len()), methods, "{body}");
     }
 }
 
@@ -223,6 +245,7 @@ fn retry_after_is_read_as_seconds_and_as_a_date() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table stays one")]
 fn the_sentences_say_what_happened_and_what_to_do() {
     let json = |status, error_type: &str, more: &str| {
         Reply::json(
@@ -265,6 +288,39 @@ fn the_sentences_say_what_happened_and_what_to_do() {
              this user logs in at a.example",
         ),
         (
+            json(401, "not-authenticated/lockout-region-mismatch", ""),
+            "The server's words (not-authenticated/lockout-region-mismatch, HTTP 401): \
+             this user logs in at another host",
+        ),
+        (
+            json(401, "not-authenticated/invalid-session", ""),
+            "The server's words (not-authenticated/invalid-session, HTTP 401): \
+             the session has ended or never was, log in again",
+        ),
+        (
+            json(402, "site-configuration/account-overdue", ""),
+            "The server's words (site-configuration/account-overdue, HTTP 402): \
+             ask the site's administrator",
+        ),
+        (
+            json(401, "not-authenticated/new-name", ""),
+            "The server's words (not-authenticated/new-name, HTTP 401)",
+        ),
+        (json(404, "not-found/new-name", ""), "The server's words (not-found/new-name, HTTP 404)"),
+        (
+            Reply::json(401, "{}"),
+            "the site refused without saying why (HTTP 401): check the user name and the password",
+        ),
+        (
+            Reply::json(404, "{}"),
+            "the site refused without saying why (HTTP 404): is this a Files.com site?",
+        ),
+        (Reply::json(400, r#"{"error":" ... ","title":"Odd"}"#), "Odd (HTTP 400)"),
+        (
+            Reply::json(400, r#"{"error":" ... ","title":"\u3164"}"#),
+            "the site refused without saying why (HTTP 400)",
+        ),
+        (
             Reply::http(429, "Retry-After: 90\r\n", r#"{"title":"Slow down"}"#),
             "Slow down (HTTP 429): try again in 90 s",
         ),
@@ -274,15 +330,15 @@ fn the_sentences_say_what_happened_and_what_to_do() {
         ),
         (
             Reply::http(405, "", ""),
-            "the answer (HTTP 405) is not of the Files.com API: is this a Files.com site?",
+            "the response (HTTP 405) is not of the Files.com API: is this a Files.com site?",
         ),
         (
             Reply::http(404, "", "<html>"),
-            "the answer (HTTP 404) is not of the Files.com API: is this a Files.com site?",
+            "the response (HTTP 404) is not of the Files.com API: is this a Files.com site?",
         ),
         (
             Reply::http(201, "", "<html>"),
-            "the answer (HTTP 201) is not of the Files.com API: is this a Files.com site?",
+            "the response (HTTP 201) is not of the Files.com API: is this a Files.com site?",
         ),
         (
             Reply::http(301, "Location: https://other.example/a?token=secret#b\r\n", ""),
@@ -291,7 +347,7 @@ fn the_sentences_say_what_happened_and_what_to_do() {
         ),
         (
             Reply::http(302, "", ""),
-            "the site answered with a redirect to nowhere (HTTP 302): is this a Files.com site?",
+            "the response (HTTP 302) is a redirect to nowhere: is this a Files.com site?",
         ),
     ] {
         assert_eq!(refused(reply).to_string(), says);
@@ -300,18 +356,21 @@ fn the_sentences_say_what_happened_and_what_to_do() {
 
 #[test]
 fn what_a_server_said_does_not_reach_the_terminal_raw() {
-    let evil = r"\u001b]0;owned\u0007\r\nfake: line\u009b31m\u202e";
+    let evil = r"\u001b]0;owned\u0007\r\nfake: line\u009b31m\u202e\u00ad\u3164\udb40\udc41";
     let body = format!(
         r#"{{"type":"{evil}","title":"{evil}","error":"{evil}{}","instance":"{evil}"}}"#,
         "x".repeat(9999)
     );
     let error = refused(Reply::json(401, body));
     let said = error.to_string();
-    assert!(!said.chars().any(|c| c.is_control() || c == '\u{202e}'), "{said}");
+    assert!(
+        !said.chars().any(|c| c.is_control() || "\u{202e}\u{ad}\u{3164}\u{e0041}".contains(c)),
+        "{said}"
+    );
     assert!(said.contains(r"\u{1b}]0;owned\u{7}") && said.chars().count() < 1500, "{said}");
     // A program gets it as it was sent.
-    let Error::Api(api) = error else { panic!() };
-    assert!(api.title.unwrap().starts_with("\u{1b}]0;owned\u{7}\r\n"));
+    let title = error.api().unwrap().title.as_deref().unwrap();
+    assert!(title.starts_with("\u{1b}]0;owned\u{7}\r\n"));
 
     let location = format!("Location: https://evil.example/\u{9b}{}\r\n", "x".repeat(9999));
     let said = refused(Reply::http(302, &location, "")).to_string();
@@ -337,8 +396,8 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         assert!(error.to_string().contains(says), "{url}: {error}");
         let all = format!("{error} {error:?} {site:?}");
         assert!(!all.contains("hunter2"), "{all}");
-        let session = Session::resume(&site, "id").unwrap();
-        assert_eq!(session.logout().unwrap_err().kind(), ErrorKind::InvalidInput, "{url}");
+        let error = Session::resume(&site, "id").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
     }
 }
 
@@ -352,10 +411,13 @@ fn https_without_tls_is_refused_before_anything_is_sent() {
 
 #[test]
 fn a_transport_error_has_the_ureq_error_as_its_source() {
-    let site = Site::new(format!("http://{}", nobody())).retries(0);
+    let nobody = nobody();
+    let site = Site::new(nobody.url()).retries(0);
     let error = Session::login(&site, &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
-    assert!(error.source().unwrap().downcast_ref::<ureq::Error>().is_some());
+    let source = error.source().unwrap();
+    assert!(matches!(source.downcast_ref::<ureq::Error>(), Some(ureq::Error::Io(_))), "{source:?}");
+    assert!(!error.to_string().contains(&source.to_string()), "{error}");
     assert!(error.to_string().starts_with("no connection to 127.0.0.1:"), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
 }

@@ -7,6 +7,7 @@ use std::fmt::{Debug, Display};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use files_session::ureq::middleware::MiddlewareNext;
 use files_session::{Error, Login, Session, Site, agent_config, ureq};
 use log::{LevelFilter, Log, Metadata, Record};
 use support::{Reply, Server, nobody};
@@ -52,8 +53,11 @@ fn collect_error(error: &Error) {
         collect_debug(two_factor);
         collect_debug(&login().answer(two_factor, CODE));
     }
-    if let Error::Api(api) = error {
+    if let Some(api) = error.api() {
         collect_debug(api);
+    }
+    if let Some(location) = error.location() {
+        FORMATTED.lock().unwrap().push(location.to_owned());
     }
     let mut source = error.source();
     while let Some(error) = source {
@@ -74,10 +78,14 @@ fn call(site: &Site) {
         Ok(session) => collect_debug(&session),
         Err(error) => collect_error(&error),
     }
-    let session = Session::resume(site, ID).unwrap();
-    collect_debug(&session);
-    if let Err(error) = session.logout() {
-        collect_error(&error);
+    match Session::resume(site, ID) {
+        Ok(session) => {
+            collect_debug(&session);
+            if let Err(error) = session.logout() {
+                collect_error(&error);
+            }
+        }
+        Err(error) => collect_error(&error),
     }
 }
 
@@ -113,16 +121,17 @@ fn go_everywhere() {
         let site = Server::new([reply]).site().timeout(Duration::from_millis(400));
         call(&site.retries(1));
     }
-    call(&Site::new(format!("http://{}", nobody())).retries(0));
+    let nobody = nobody();
+    call(&Site::new(nobody.url()).retries(0));
     call(&Site::new("http://mysite.test.invalid"));
     call(&Site::new(format!("https://user:{PASSWORD}@mysite.test.invalid")));
     call(&Site::new(format!("https://mysite.test.invalid/?password={PASSWORD}")));
     for id in [format!("{ID}\n"), format!("{ID} "), ID.repeat(999)] {
         collect_error(&Session::resume(&Site::default(), id).unwrap_err());
     }
-    let proxy = ureq::Proxy::new(&format!("http://user:{PASSWORD}@{}", nobody())).unwrap();
-    let agent = agent_config().proxy(Some(proxy)).build().into();
-    call(&Site::new("https://mysite.test.invalid").retries(0).agent(agent));
+    let proxy = ureq::Proxy::new(&format!("http://user:{PASSWORD}@{}", nobody.addr)).unwrap();
+    let config = agent_config().proxy(Some(proxy)).build();
+    call(&Site::new("https://mysite.test.invalid").retries(0).config(config));
 }
 
 #[test]
@@ -157,4 +166,56 @@ fn no_secret_is_formatted_or_logged() {
     for text in formatted.iter() {
         assert!(!is_secret(text), "{text}");
     }
+}
+
+#[test]
+fn debug_shows_what_is_no_secret_and_that_a_secret_is_there() {
+    let all = Login::new("the user", PASSWORD).otp(CODE).partial_session_id(PARTIAL);
+    assert_eq!(
+        format!("{all:?}"),
+        "Login { username: \"the user\", password: Some(…), otp: Some(…), \
+         partial_session_id: Some(…), asked_by: None }"
+    );
+    let without = format!("{:?}", Login::new("the user", PASSWORD));
+    assert!(without.contains("otp: None, partial_session_id: None"), "{without}");
+
+    let body = r#"{"type":"not-authenticated/two-factor-authentication-error","error":"the words",
+        "data":{"two_factor_authentication_methods":["yubi"],"partial_session_id":"secret-id"}}"#;
+    let server = Server::new([Reply::json(401, body)]);
+    let error = Session::login(&server.site(), &all).unwrap_err();
+    let shown = format!("{error:?}");
+    for part in [
+        "status: 401",
+        "the words",
+        "not-authenticated/two-factor-authentication-error",
+        "methods: [\"yubi\"]",
+        "partial_session_id: Some(…)",
+        "data: Some(…)",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+
+    let body = r#"{"id":"secret-id","login_token":"secret","root_path":"the/root"}"#;
+    let server = Server::new([Reply::json(201, body)]);
+    let session = Session::login(&server.site().language("de"), &all).unwrap();
+    let shown = format!("{session:?}");
+    for part in ["id: …", "login_token: Some(…)", "the/root", &server.url(), "\"de\""] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(!shown.contains("secret"), "{shown}");
+}
+
+#[test]
+fn a_session_id_is_sensitive_to_whoever_sees_the_request() {
+    // A middleware of the caller's configuration is handed the request.
+    let log = |request: ureq::http::Request<ureq::SendBody>, next: MiddlewareNext| {
+        FORMATTED.lock().unwrap().push(format!("{:?}", request.headers()));
+        next.handle(request)
+    };
+    let server = Server::new([Reply::no_content()]);
+    let site = server.site().config(agent_config().middleware(log).build());
+    Session::resume(&site, "secret-of-this-test").unwrap().logout().unwrap();
+    let formatted = FORMATTED.lock().unwrap();
+    assert!(formatted.iter().any(|text| text.contains("\"x-filesapi-auth\": Sensitive")));
+    assert!(!formatted.iter().any(|text| text.contains("secret-of-this-test")));
 }

@@ -5,8 +5,11 @@ mod support;
 use std::thread;
 use std::time::Duration;
 
-use files_session::{Error, ErrorKind, Login, Session, Site, TwoFactor, agent_config, ureq};
+use files_session::{ApiError, Error, ErrorKind, Login, Session, Site, TwoFactor, ureq};
 use support::{Reply, Server, lets_in, login, stand_in};
+
+/// What `Debug` of a site has of them.
+const SITE_NONES: usize = 2;
 
 fn log_in(answer: impl AsRef<[u8]>) -> Result<Session, Error> {
     Session::login(&Server::new([Reply::json(201, answer)]).site(), &login())
@@ -57,6 +60,7 @@ fn a_logout_is_the_one_request_of_the_protocol() {
     let agent = concat!("files-session/", env!("CARGO_PKG_VERSION"));
     let expected = [
         ("accept", "application/json"),
+        ("connection", "close"),
         ("host", &host),
         ("user-agent", agent),
         ("x-filesapi-auth", "some-id"),
@@ -143,19 +147,19 @@ fn every_attribute_of_the_reference_is_a_field() {
     assert_eq!(session.login_token_domain, text("https://mysite.files.com"));
     assert_eq!(session.max_dir_listing_size, Some(1));
     assert_eq!(session.multiple_regions, Some(true));
-    assert_eq!(session.read_only, Some(true));
+    assert_eq!(session.read_only, Some(false));
     assert_eq!(session.root_path, text(""));
     assert_eq!(session.sftp_insecure_ciphers, Some(true));
-    assert_eq!(session.site_id, Some(1));
-    assert_eq!(session.ssl_required, Some(true));
+    assert_eq!(session.site_id, Some(2));
+    assert_eq!(session.ssl_required, Some(false));
     assert_eq!(session.tls_disabled, Some(true));
-    assert_eq!(session.two_factor_setup_needed, Some(true));
+    assert_eq!(session.two_factor_setup_needed, Some(false));
     assert_eq!(session.allowed_2fa_method_sms, Some(true));
-    assert_eq!(session.allowed_2fa_method_totp, Some(true));
+    assert_eq!(session.allowed_2fa_method_totp, Some(false));
     assert_eq!(session.allowed_2fa_method_u2f, Some(true));
-    assert_eq!(session.allowed_2fa_method_yubi, Some(true));
+    assert_eq!(session.allowed_2fa_method_yubi, Some(false));
     assert_eq!(session.use_provided_modified_at, Some(true));
-    assert_eq!(session.windows_mode_ftp, Some(true));
+    assert_eq!(session.windows_mode_ftp, Some(false));
     assert_eq!(session.timeout_at, text("2026-11-22T18:00:00-05:00"));
 }
 
@@ -174,7 +178,7 @@ fn an_attribute_may_be_absent_or_null() {
     ] {
         let session = log_in(answer).unwrap();
         assert_eq!(session.id, "x");
-        let none = Session::resume(&Site::default(), "x").unwrap();
+        let none = Session::resume(&Site::new("http://localhost"), "x").unwrap();
         let shown = |session: &Session| {
             format!("{session:?}").split(", site: Site").next().unwrap().to_owned()
         };
@@ -205,28 +209,58 @@ fn unknown_members_are_ignored() {
 }
 
 #[test]
-fn an_answer_without_a_fit_id_is_no_session() {
-    for (answer, says) in [
+fn an_attribute_of_another_type_is_none_and_the_session_is_kept() {
+    for attribute in [
+        r#""site_id":"1""#,
+        r#""site_id":1.5"#,
+        r#""site_id":9223372036854775808"#,
+        r#""site_id":[1]"#,
+        r#""read_only":"yes""#,
+        r#""read_only":1"#,
+        r#""language":{"a":[]}"#,
+        r#""language":7"#,
+        r#""timeout_at":1764000000"#,
+        r#""login_token":false"#,
+    ] {
+        let body = format!(r#"{{{attribute},"root_path":"r","id":"x"}}"#);
+        let session = log_in(&body).unwrap();
+        assert_eq!((session.id.as_str(), session.root_path.as_deref()), ("x", Some("r")), "{body}");
+        assert_eq!(format!("{session:?}").matches("None").count(), 18 + SITE_NONES, "{session:?}");
+    }
+}
+
+#[test]
+fn a_response_without_a_valid_id_is_no_session() {
+    for (body, says) in [
         ("{}", "no session id"),
         (r#"{"id":null}"#, "no session id"),
         (r#"{"id":""}"#, "no session id"),
         (r#"{"ID":"x"}"#, "no session id"),
         (r#"{"session":{"id":"x"}}"#, "no session id"),
-        (r#"{"id":" "}"#, "can't stand in a header"),
-        (r#"{"id":"a b"}"#, "can't stand in a header"),
-        (r#"{"id":"a\r\nX-Evil: 1"}"#, "can't stand in a header"),
-        (r#"{"id":"a\u0000"}"#, "can't stand in a header"),
-        (r#"{"id":"a\u007f"}"#, "can't stand in a header"),
-        (r#"{"id":"é"}"#, "can't stand in a header"),
-        (r#"{"id":1}"#, "the attribute id in another type"),
-        (r#"{"id":["x"]}"#, "the attribute id in another type"),
-        (r#"{"id":{"id":"x"}}"#, "the attribute id in another type"),
-        (r#"{"id":true}"#, "the attribute id in another type"),
+        (r#"{"id":1}"#, "no session id"),
+        (r#"{"id":["x"]}"#, "no session id"),
+        (r#"{"id":{"id":"x"}}"#, "no session id"),
+        (r#"{"id":true}"#, "no session id"),
+        (r#"{"id":" "}"#, "not a valid header value"),
+        (r#"{"id":"a b"}"#, "not a valid header value"),
+        (r#"{"id":"a\r\nX-Evil: 1"}"#, "not a valid header value"),
+        (r#"{"id":"a\u0000"}"#, "not a valid header value"),
+        (r#"{"id":"a\u007f"}"#, "not a valid header value"),
+        (r#"{"id":"é"}"#, "not a valid header value"),
     ] {
-        let error = log_in(answer).unwrap_err();
-        assert!(matches!(error, Error::UnexpectedResponse { status: 201, .. }), "{answer}");
-        assert!(error.to_string().contains(says), "{answer}: {error}");
+        let error = log_in(body).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{body}");
+        assert_eq!(error.http_status(), Some(201), "{body}");
+        assert!(error.to_string().contains(says), "{body}: {error}");
     }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    assert_eq!(log_in("\u{feff}{\"id\":\"x\"}").unwrap().id, "x");
+    let server = Server::new([Reply::json(401, "\u{feff} {\"error\":\"m\"}")]);
+    let error = Session::login(&server.site(), &login()).unwrap_err();
+    assert_eq!(error.api().unwrap().message.as_deref(), Some("m"));
 }
 
 #[test]
@@ -254,19 +288,50 @@ fn any_2xx_logs_out_whatever_its_body() {
 }
 
 #[test]
-fn stray_bytes_behind_a_204_do_not_reach_the_next_answer() {
+fn stray_bytes_behind_a_204_do_not_reach_the_next_response() {
     let head = "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n";
     for pieces in [vec![[head, "{}"].concat()], vec![head.into(), "{}".into()]] {
+        // The server keeps its side open, whatever the client said.
         let server = Server::with(move |request| {
             let stray = Reply::pieces(&pieces).slowly(Duration::from_millis(50));
             if request.line.starts_with("DELETE") { stray } else { Reply::session() }
         });
         let site = server.site();
-        for _ in 0..3 {
-            Session::login(&site, &login()).unwrap().logout().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..3 {
+                        Session::login(&site, &login()).unwrap().logout().unwrap();
+                    }
+                });
+            }
+        });
+        let methods = server.methods();
+        for method in ["POST", "DELETE"] {
+            assert_eq!(methods.iter().filter(|m| *m == method).count(), 24, "{method}");
         }
-        assert_eq!(server.methods(), ["POST", "DELETE"].repeat(3));
     }
+}
+
+#[test]
+fn nothing_follows_a_logout_on_its_connection() {
+    let server = Server::with(lets_in);
+    let site = server.site();
+    for _ in 0..3 {
+        Session::login(&site, &login()).unwrap().logout().unwrap();
+    }
+    let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 0, 1, 1, 2, 2]);
+}
+
+#[test]
+fn a_login_survives_an_idle_connection_that_the_server_closed() {
+    let server = Server::new([Reply::session().then_close(), Reply::session()]);
+    let site = server.site();
+    Session::login(&site, &login()).unwrap();
+    server.closed(0);
+    Session::login(&site, &login()).unwrap();
+    assert_eq!(server.requests()[1].connection, 1);
 }
 
 #[test]
@@ -293,7 +358,7 @@ fn answers_come_in_every_form_that_http_allows() {
             .slowly(Duration::from_millis(10)),
         Reply::raw(format!(
             "HTTP/1.1 201 Created\r\nX-Long: {}\r\n\r\n{session}",
-            "x".repeat(60_000)
+            "x".repeat(16_000)
         ))
         .then_close(),
     ] {
@@ -327,19 +392,37 @@ fn a_known_code_can_go_in_the_first_request() {
 }
 
 #[test]
+fn a_second_factor_is_answered_at_the_host_that_asked() {
+    let asked = Reply::json(
+        401,
+        r#"{"type":"not-authenticated/two-factor-authentication-error",
+        "data":{"two_factor_authentication_methods":["totp"]}}"#,
+    );
+    let (asks, other) = (Server::new([asked, Reply::session()]), Server::new([Reply::session()]));
+    let error = Session::login(&asks.site(), &login()).unwrap_err();
+    let answer = login().answer(error.two_factor().unwrap(), "123456");
+    let session = Session::login(&other.site(), &answer).unwrap();
+    assert_eq!(session.base_url(), asks.url());
+    assert!(other.requests().is_empty());
+}
+
+#[test]
 fn the_data_of_a_refusal_is_kept_whole() {
     let data = r#"{"two_factor_authentication_methods": ["u2f", 1, "new"],
-        "partial_session_id" : "x", "u2f_sign_requests":[{"app_id":"a","challenge":"c",
-        "sign_request":{"version":"U2F_V2","keyHandle":"k"}}],"big":12345678901234567890123}"#;
+        "partial_session_id" : "x", "u2f_sign_requests":[{"app_id":"a","challenge":"c\u0000\u2028",
+        "sign_request":{"version":"U2F_V2","keyHandle":"k"}}],"z":null,"n":-7,"f":1.5,"t":true}"#;
     let body = format!(
         r#"{{"type":"not-authenticated/two-factor-authentication-error","data":{data} ,"z":0}}"#
     );
     let server = Server::new([Reply::json(401, body)]);
-    let Error::Api(api) = Session::login(&server.site(), &login()).unwrap_err() else { panic!() };
-    assert_eq!(api.data.as_deref(), Some(data));
-    let TwoFactor { methods, partial_session_id, .. } = api.two_factor.unwrap();
-    assert_eq!(methods, ["u2f", "new"]);
-    assert_eq!(partial_session_id.as_deref(), Some("x"));
+    let error = Session::login(&server.site(), &login()).unwrap_err();
+    let api = error.api().unwrap();
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+    assert_eq!(value(api.data.as_deref().unwrap()), value(data));
+    let two_factor = api.two_factor.as_ref().unwrap();
+    assert_eq!(two_factor.methods, ["u2f", "new"]);
+    assert_eq!(two_factor.partial_session_id.as_deref(), Some("x"));
+    assert_eq!(error.two_factor(), Some(two_factor));
 }
 
 #[test]
@@ -349,6 +432,7 @@ fn an_earlier_session_is_resumed_by_its_id() {
     let id = Session::login(&site, &login()).unwrap().id;
     // Another process, knowing no more than the id.
     let session = Session::resume(&Site::new(server.base_url()), id).unwrap();
+    assert_eq!(session.base_url(), server.base_url());
     assert_eq!(session.language, None);
     session.logout().unwrap();
 }
@@ -383,7 +467,7 @@ fn the_auth_header_authenticates_another_call() {
     let session = Session::login(&Site::new(server.base_url()), &login()).unwrap();
     let (name, value) = session.auth_header();
     assert_eq!(name, "X-FilesAPI-Auth");
-    let url = server.url("/api/rest/v1/site");
+    let url = format!("{}/api/rest/v1/site", session.base_url());
     let mut answer = ureq::get(url).header(name, value).call().unwrap();
     assert!(answer.body_mut().read_to_string().unwrap().contains("My Site"));
     session.logout().unwrap();
@@ -397,57 +481,13 @@ fn a_logout_of_no_session_is_an_error() {
 }
 
 #[test]
-fn a_login_of_another_region_is_sent_once_more_to_its_host() {
-    let mismatch = |host: &str| {
-        Reply::json(
-            401,
-            format!(
-                r#"{{"type":"not-authenticated/lockout-region-mismatch","error":"Other region",
-                "data":{{"host":"{host}"}}}}"#
-            ),
-        )
-    };
-    for (host, asked) in [
-        ("eu.files.com", Some("CONNECT eu.files.com:443")),
-        ("EU.files.com", Some("CONNECT eu.files.com:443")),
-        ("files.com.evil.example", None),
-        ("eu.files.com:8443", None),
-        ("evil.example/x.files.com", None),
-        ("user@eu.files.com", None),
-        ("", None),
-    ] {
-        let mismatch = mismatch(host);
-        let site = Server::new([mismatch.clone()]);
-        // Whatever is not for the site itself shows at the proxy, which lets nobody through.
-        let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
-        let no_proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
-            .host("127.0.0.1")
-            .port(proxy.addr.port())
-            .no_proxy("127.0.0.1");
-        let agent = agent_config().proxy(Some(no_proxy.build().unwrap())).build();
-        let error = Session::login(&site.site().agent(agent.into()), &login()).unwrap_err();
-
-        assert_eq!(site.requests().len(), 1, "{host}");
-        let lines: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
-        assert_eq!(lines, asked.into_iter().collect::<Vec<_>>(), "{host}");
-        match asked {
-            Some(_) => assert_eq!(error.kind(), ErrorKind::Connect, "{error}"),
-            None => {
-                assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
-                let Error::Api(api) = error else { panic!("{error}") };
-                assert_eq!(api.host.as_deref().unwrap_or_default(), host);
-            }
-        }
-    }
-}
-
-#[test]
 fn sessions_sites_and_errors_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
     check::<Session>();
     check::<Site>();
     check::<Error>();
     check::<ErrorKind>();
+    check::<ApiError>();
     check::<TwoFactor>();
     check::<Login<'static>>();
 }

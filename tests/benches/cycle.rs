@@ -1,7 +1,7 @@
 //! A login and a logout: this crate and bare ureq with miniserde, in turn, at the same server.
 //!
 //! `cargo bench` prints the time of a cycle for both, their ratio, and the spread: over http and
-//! https, for a first call (new connection) and for further ones (the pooled connection).
+//! https, for the first one of an agent or a site and for further ones (each on a connection of its own).
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ fn report(what: &str, bare: Vec<Duration>, ours: Vec<Duration>) {
 
 fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
     let bare_agent = || {
-        let config = ureq::Agent::config_builder().proxy(None);
+        let config = bare::config().proxy(None);
         let config = match tls {
             Some(tls) => config.tls_config(tls.clone()),
             None => config,
@@ -59,7 +59,7 @@ fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
     let our_site = || match tls {
         Some(tls) => {
             let config = agent_config().proxy(None).tls_config(tls.clone());
-            server.site().agent(config.build().into())
+            server.site().config(config.build())
         }
         None => server.site(),
     };
@@ -70,7 +70,7 @@ fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
         bares.push(time(|| bare::cycle(&bare_agent(), &url).unwrap()));
         ourss.push(time(|| ours(&our_site())));
     }
-    report(&format!("{scheme}, first call"), bares, ourss);
+    report(&format!("{scheme}, first"), bares, ourss);
 
     let (agent, site) = (bare_agent(), our_site());
     bare::cycle(&agent, &url).unwrap();
@@ -80,7 +80,7 @@ fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
         bares.push(time(|| bare::cycle(&agent, &url).unwrap()));
         ourss.push(time(|| ours(&site)));
     }
-    report(&format!("{scheme}, further calls"), bares, ourss);
+    report(&format!("{scheme}, further"), bares, ourss);
 }
 
 fn main() {

@@ -29,15 +29,16 @@ fn fetch() -> Result<(), Box<dyn Error>> {
 
     let site = Site::new(&url).timeout(LIMIT);
     let session = Session::login(&site, &Login::new(&username, &password))?;
-    let name = site_name(&url, &session);
+    let name = site_name(&session);
     session.logout()?;
     fs::write(Path::new(&env::var("OUT_DIR")?).join("site_name.txt"), name?)?;
     Ok(())
 }
 
-fn site_name(url: &str, session: &Session) -> Result<String, Box<dyn Error>> {
+fn site_name(session: &Session) -> Result<String, Box<dyn Error>> {
     let (name, value) = session.auth_header();
-    let answer = ureq::get(format!("{}/api/rest/v1/site", url.trim_end_matches('/')))
+    // Not at the address that was given: the login may have been sent on to another region.
+    let response = ureq::get(format!("{}/api/rest/v1/site", session.base_url()))
         .config()
         .timeout_global(Some(LIMIT))
         .max_redirects(0)
@@ -46,6 +47,6 @@ fn site_name(url: &str, session: &Session) -> Result<String, Box<dyn Error>> {
         .call()?
         .body_mut()
         .read_to_string()?;
-    let about: About = miniserde::json::from_str(&answer).map_err(|_| "the site says no name")?;
+    let about: About = miniserde::json::from_str(&response).map_err(|_| "the site says no name")?;
     Ok(about.name)
 }

@@ -25,16 +25,23 @@ static bool same(const char *a, const char *b)
     return a == b || (a && b && strcmp(a, b) == 0);
 }
 
+typedef int yes_or_no_getter(const files_session *);
+
 static files_session_options with(const char *base_url, const char *ca_pem)
 {
     files_session_options options = FILES_SESSION_OPTIONS_INIT;
-    CHECK(options.size == sizeof options && options.retries == -1 && !options.allow_http);
+    files_session_options zeroed;
+    memset(&zeroed, 0, sizeof zeroed);
+    zeroed.size = sizeof zeroed;
+    CHECK(memcmp(&options, &zeroed, sizeof options) == 0);
     options.base_url = base_url;
     options.username = "username";
     options.password = "password";
     options.language = "de";
     options.ca_pem = ca_pem;
+    options.proxy = "";
     options.timeout_ms = 20000;
+    options.connect_timeout_ms = 15000;
     options.retries = 1;
     return options;
 }
@@ -49,26 +56,14 @@ static void login_and_logout(const char *base_url, const char *ca_pem)
     CHECK(files_session_login(&options, &session, &error) == FILES_SESSION_OK);
     CHECK(session && !error);
     CHECK(same(files_session_id(session), "60525f92e859c4c3d74cb02fd176b1525901b525"));
+    CHECK(same(files_session_base_url(session), base_url));
     CHECK(same(files_session_language(session), "en"));
     CHECK(same(files_session_login_token(session), "@tok-randomcode"));
     CHECK(same(files_session_login_token_domain(session), "https://mysite.files.com"));
     CHECK(same(files_session_root_path(session), ""));
     CHECK(same(files_session_timeout_at(session), "2026-11-22T18:00:00-05:00"));
-    CHECK(files_session_multiple_regions(session) == 1);
-    CHECK(files_session_read_only(session) == 1);
-    CHECK(files_session_sftp_insecure_ciphers(session) == 1);
-    CHECK(files_session_ssl_required(session) == 1);
-    CHECK(files_session_tls_disabled(session) == 1);
-    CHECK(files_session_two_factor_setup_needed(session) == 1);
-    CHECK(files_session_allowed_2fa_method_sms(session) == 1);
-    CHECK(files_session_allowed_2fa_method_totp(session) == 1);
-    CHECK(files_session_allowed_2fa_method_u2f(session) == 1);
-    CHECK(files_session_allowed_2fa_method_yubi(session) == 1);
-    CHECK(files_session_use_provided_modified_at(session) == 1);
-    CHECK(files_session_windows_mode_ftp(session) == 1);
     CHECK(files_session_max_dir_listing_size(session, &n) && n == 1);
-    n = 7;
-    CHECK(files_session_site_id(session, &n) && n == 1);
+    CHECK(files_session_site_id(session, &n) && n == 2);
     CHECK(files_session_site_id(session, NULL));
     CHECK(files_session_logout(session, &error) == FILES_SESSION_OK && !error);
     files_session_free(session);
@@ -79,9 +74,39 @@ static void login_and_logout(const char *base_url, const char *ca_pem)
     files_session_free(session);
 }
 
-static void attributes_left_out(const char *base_url, const char *ca_pem)
+/* Four users whose attributes are the bits of each one's number: no two agree for all four. */
+static void yes_or_no(const char *base_url)
 {
-    files_session_options options = with(base_url, ca_pem);
+    yes_or_no_getter *const getters[] = {
+        files_session_multiple_regions,
+        files_session_read_only,
+        files_session_sftp_insecure_ciphers,
+        files_session_ssl_required,
+        files_session_tls_disabled,
+        files_session_two_factor_setup_needed,
+        files_session_allowed_2fa_method_sms,
+        files_session_allowed_2fa_method_totp,
+        files_session_allowed_2fa_method_u2f,
+        files_session_allowed_2fa_method_yubi,
+        files_session_use_provided_modified_at,
+        files_session_windows_mode_ftp,
+    };
+    const char *users[] = {"bits-0", "bits-1", "bits-2", "bits-3"};
+    for (int bit = 0; bit < 4; bit++) {
+        files_session_options options = with(base_url, NULL);
+        files_session *session = NULL;
+        options.username = users[bit];
+        CHECK(files_session_login(&options, &session, NULL) == FILES_SESSION_OK);
+        for (int i = 0; i < 12; i++) {
+            CHECK(getters[i](session) == ((i + 1) >> bit & 1));
+        }
+        files_session_free(session);
+    }
+}
+
+static void attributes_left_out(const char *base_url)
+{
+    files_session_options options = with(base_url, NULL);
     files_session *session = NULL;
     int64_t n = 7;
 
@@ -110,11 +135,11 @@ static void attributes_left_out(const char *base_url, const char *ca_pem)
     files_session_free(session);
 }
 
-static void second_factor(const char *base_url, const char *ca_pem)
+static void second_factor(const char *base_url)
 {
     const char *methods[] = {"totp", "yubi"};
     for (size_t i = 0; i < 2; i++) {
-        files_session_options options = with(base_url, ca_pem);
+        files_session_options options = with(base_url, NULL);
         files_session *session = NULL;
         files_session_error *asked = NULL, *error = NULL;
 
@@ -141,6 +166,18 @@ static void second_factor(const char *base_url, const char *ca_pem)
         CHECK(files_session_answer(&options, asked, "123456", NULL, NULL) ==
               FILES_SESSION_INVALID_INPUT);
 
+        /* Only a Yubikey's code goes without the password. */
+        options.password = NULL;
+        CHECK(files_session_answer(&options, asked, "123456", &session, &error) ==
+              (i == 0 ? FILES_SESSION_INVALID_INPUT : FILES_SESSION_OK));
+        CHECK(!session == (i == 0) && !error == (i == 1));
+        if (error) {
+            CHECK(same(files_session_error_message(error), "password is NULL"));
+        }
+        files_session_error_free(error);
+        files_session_free(session);
+        options.password = "password";
+
         CHECK(files_session_answer(&options, asked, "123456", &session, &error) ==
               FILES_SESSION_OK);
         CHECK(session && !error);
@@ -150,7 +187,7 @@ static void second_factor(const char *base_url, const char *ca_pem)
     }
 
     /* The code, or the id of the first request, are known beforehand. */
-    files_session_options options = with(base_url, ca_pem);
+    files_session_options options = with(base_url, NULL);
     files_session *session = NULL;
     options.username = "totp";
     options.otp = "123456";
@@ -163,31 +200,34 @@ static void second_factor(const char *base_url, const char *ca_pem)
     files_session_free(session);
 }
 
-static void refusals(const char *base_url, const char *ca_pem)
+static void refusals(const char *base_url)
 {
     static const struct {
         const char *username;
         files_session_status status;
         int http_status;
-        const char *type, *title, *request_id, *host;
+        const char *type, *title, *site_message, *request_id, *host, *location;
         int64_t retry_after;
     } rows[] = {
         {"nobody", FILES_SESSION_INVALID_CREDENTIALS, 401,
          "not-authenticated/invalid-username-or-password", "Invalid Username Or Password",
-         "5d4c3b2a", NULL, -1},
+         "Invalid username or password", "5d4c3b2a", NULL, NULL, -1},
         {"locked-out", FILES_SESSION_LOCKED_OUT, 401, "not-authenticated/locked-out", NULL,
-         "the-instance", NULL, -1},
+         "Locked out", "the-instance", NULL, NULL, -1},
         {"elsewhere", FILES_SESSION_REGION_MISMATCH, 401,
-         "not-authenticated/lockout-region-mismatch", NULL, NULL, "eu.example.com", -1},
+         "not-authenticated/lockout-region-mismatch", NULL, "Other region", NULL,
+         "eu.example.com", NULL, -1},
         {"too-often", FILES_SESSION_RATE_LIMITED, 429, "rate-limited/too-many-login-attempts",
-         NULL, NULL, NULL, 3600},
-        {"html", FILES_SESSION_UNEXPECTED_RESPONSE, 404, NULL, NULL, NULL, NULL, -1},
-        {"redirect", FILES_SESSION_UNEXPECTED_RESPONSE, 301, NULL, NULL, NULL, NULL, -1},
-        {"no-id", FILES_SESSION_UNEXPECTED_RESPONSE, 201, NULL, NULL, NULL, NULL, -1},
-        {"broken", FILES_SESSION_SERVICE_UNAVAILABLE, 500, NULL, NULL, NULL, NULL, -1},
+         NULL, "Too many", NULL, NULL, NULL, 3600},
+        {"html", FILES_SESSION_UNEXPECTED_RESPONSE, 404, NULL, NULL, NULL, NULL, NULL, NULL, -1},
+        {"redirect", FILES_SESSION_UNEXPECTED_RESPONSE, 301, NULL, NULL, NULL, NULL, NULL,
+         "https://evil.example/", -1},
+        {"no-id", FILES_SESSION_UNEXPECTED_RESPONSE, 201, NULL, NULL, NULL, NULL, NULL, NULL, -1},
+        {"broken", FILES_SESSION_SERVICE_UNAVAILABLE, 500, NULL, NULL, NULL, NULL, NULL, NULL,
+         -1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        files_session_options options = with(base_url, ca_pem);
+        files_session_options options = with(base_url, NULL);
         files_session *session = (files_session *)&options; /* is overwritten */
         files_session_error *error = NULL;
         options.username = rows[i].username;
@@ -198,8 +238,10 @@ static void refusals(const char *base_url, const char *ca_pem)
         CHECK(strlen(files_session_error_message(error)) > 20);
         CHECK(same(files_session_error_type(error), rows[i].type));
         CHECK(same(files_session_error_title(error), rows[i].title));
+        CHECK(same(files_session_error_site_message(error), rows[i].site_message));
         CHECK(same(files_session_error_request_id(error), rows[i].request_id));
         CHECK(same(files_session_error_host(error), rows[i].host));
+        CHECK(same(files_session_error_location(error), rows[i].location));
         CHECK(files_session_error_retry_after(error) == rows[i].retry_after);
         CHECK(!files_session_error_partial_session_id(error));
         CHECK(!files_session_error_method(error, 0));
@@ -209,13 +251,13 @@ static void refusals(const char *base_url, const char *ca_pem)
     }
 }
 
-static void resume(const char *base_url, const char *ca_pem)
+static void resume(const char *base_url)
 {
-    files_session_options options = with(base_url, ca_pem);
+    files_session_options options = with(base_url, NULL);
     files_session *session = NULL;
     files_session_error *error = NULL;
 
-    options.username = options.password = NULL;
+    options.username = options.password = options.otp = "\xFF"; /* are not looked at */
     CHECK(files_session_resume(&options, "60525f92e859c4c3d74cb02fd176b1525901b525", &session,
                                &error) == FILES_SESSION_OK);
     CHECK(session && !error && !files_session_language(session));
@@ -239,13 +281,24 @@ static void resume(const char *base_url, const char *ca_pem)
     }
     CHECK(files_session_resume(&options, "id", NULL, NULL) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_resume(NULL, "id", &session, NULL) == FILES_SESSION_INVALID_INPUT);
+
+    /* A site that no call could use. */
+    options.base_url = "http://mysite.test.invalid";
+    CHECK(files_session_resume(&options, "id", &session, &error) == FILES_SESSION_INVALID_INPUT);
+    CHECK(!session && strstr(files_session_error_message(error), "set allow_http if"));
+    files_session_error_free(error);
+
+    /* The default site. */
+    files_session_options_init(&options, sizeof options);
+    CHECK(files_session_resume(&options, "id", &session, NULL) == FILES_SESSION_OK);
+    CHECK(same(files_session_base_url(session), "https://app.files.com"));
+    files_session_free(session);
 }
 
-static void invalid(const char *base_url, const files_session_options *options, const char *says)
+static void invalid(const files_session_options *options, const char *says)
 {
     files_session *session = NULL;
     files_session_error *error = NULL;
-    (void)base_url;
     CHECK(files_session_login(options, &session, &error) == FILES_SESSION_INVALID_INPUT);
     CHECK(!session && error && files_session_error_status(error) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_error_http_status(error) == 0);
@@ -259,59 +312,94 @@ static void invalid(const char *base_url, const files_session_options *options, 
 static void bad_input(const char *base_url)
 {
     files_session_options options;
-    files_session *session = NULL;
 
-    invalid(base_url, NULL, "options is NULL");
+    invalid(NULL, "options is NULL");
     options = with(base_url, NULL);
     CHECK(files_session_login(&options, NULL, NULL) == FILES_SESSION_INVALID_INPUT);
     options.username = NULL;
-    invalid(base_url, &options, "username is NULL");
+    invalid(&options, "username is NULL");
     options = with(base_url, NULL);
     options.password = NULL;
-    invalid(base_url, &options, "password is NULL");
+    invalid(&options, "password is NULL");
     options = with(base_url, NULL);
     options.password = "\xFF";
-    invalid(base_url, &options, "password is not UTF-8");
+    invalid(&options, "password is not UTF-8");
     options = with("http://mysite.test.invalid", NULL);
-    invalid(base_url, &options, "use https");
+    invalid(&options, "use https, or set allow_http if");
     options = with("https://mysite.test.invalid/?a", NULL);
-    invalid(base_url, &options, "has a query");
+    invalid(&options, "has a query");
     options = with("\xC3\x28", NULL);
-    invalid(base_url, &options, "base_url is not UTF-8");
+    invalid(&options, "base_url is not UTF-8");
     options = with(base_url, NULL);
     options.language = "d\ne";
-    invalid(base_url, &options, "language");
+    invalid(&options, "language");
     options = with(base_url, NULL);
-    options.retries = -2;
-    invalid(base_url, &options, "retries is less than -1");
+    options.allow_http = 2;
+    invalid(&options, "allow_http is neither 0 nor 1");
+    options = with(base_url, NULL);
+    options.proxy = "socks5://proxy.test.invalid";
+    invalid(&options, "proxy is a SOCKS proxy");
+    options = with(base_url, NULL);
+    options.proxy = "\xFF";
+    invalid(&options, "proxy is not UTF-8");
     options = with(base_url, "no PEM at all");
-    invalid(base_url, &options, "ca_pem has no certificate");
+    invalid(&options, "ca_pem has no certificate");
     options = with(base_url, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
-    invalid(base_url, &options, "ca_pem has a part that is no PEM");
+    invalid(&options, "ca_pem has a part that is no PEM");
+}
 
-    const size_t senseless[] = {0, 1, sizeof(size_t), sizeof options - 1 - sizeof(uint32_t) * 2,
-                                sizeof options + 1, sizeof options * 2, (size_t)-1};
-    for (size_t i = 0; i < sizeof senseless / sizeof *senseless; i++) {
-        options = with(base_url, NULL);
-        options.size = senseless[i];
-        invalid(base_url, &options, "options.size");
+/* Options of any size, in memory of their own, so that reading past their end shows. */
+static void sizes(const char *base_url)
+{
+    const files_session_options options = with(base_url, NULL);
+    const size_t known = sizeof options;
+    files_session *session = NULL;
+
+    const size_t refused[] = {0, 1, sizeof(size_t), known - 4, known - 1, 4097, (size_t)-1};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        files_session_options wrong = options;
+        wrong.size = refused[i];
+        invalid(&wrong, "options.size is not sizeof(files_session_options)");
     }
 
-    /* The struct of an older program, which ended behind the password: in memory of its own, so
-     * that reading past its end shows. */
-    struct older {
-        size_t size;
-        const char *base_url, *username, *password;
-    } *older = (struct older *)malloc(sizeof *older);
-    CHECK(older);
-    older->size = sizeof *older;
-    older->base_url = base_url;
-    older->username = "username";
-    older->password = "password";
-    CHECK(files_session_login((const files_session_options *)(const void *)older, &session,
-                              NULL) == FILES_SESSION_OK);
-    files_session_free(session);
-    free(older);
+    const size_t larger[] = {known, known + 1, known + 4, known * 2, 4096};
+    for (size_t i = 0; i < sizeof larger / sizeof *larger; i++) {
+        files_session_options *later = (files_session_options *)malloc(larger[i]);
+        CHECK(later);
+        files_session_options_init(later, larger[i]);
+        CHECK(later->size == larger[i] && !later->username && !later->allow_http);
+        memcpy(later, &options, known);
+        later->size = larger[i];
+        CHECK(files_session_login(later, &session, NULL) == FILES_SESSION_OK);
+        CHECK(files_session_logout(session, NULL) == FILES_SESSION_OK);
+        files_session_free(session);
+        for (size_t at = known; at < larger[i]; at += larger[i] - known > 1 ? larger[i] - known - 1 : 1) {
+            ((char *)later)[at] = 1;
+            invalid(later, "an option set behind");
+            ((char *)later)[at] = 0;
+        }
+        free(later);
+    }
+}
+
+/* Exactly the bytes that it was told of. */
+static void options_init(void)
+{
+    union {
+        files_session_options options;
+        unsigned char bytes[sizeof(files_session_options) + 8];
+    } memory;
+    for (size_t size = 0; size <= sizeof memory; size++) {
+        memset(&memory, 0xAA, sizeof memory);
+        files_session_options_init(&memory.options, size);
+        if (size >= sizeof(size_t)) {
+            CHECK(memory.options.size == size);
+        }
+        for (size_t i = size < sizeof(size_t) ? 0 : sizeof(size_t); i < sizeof memory; i++) {
+            CHECK(memory.bytes[i] == (size >= sizeof(size_t) && i < size ? 0 : 0xAA));
+        }
+    }
+    files_session_options_init(NULL, sizeof memory);
 }
 
 static void null_everywhere(void)
@@ -322,7 +410,8 @@ static void null_everywhere(void)
     CHECK(files_session_answer(NULL, NULL, NULL, NULL, NULL) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_resume(NULL, NULL, NULL, NULL) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_logout(NULL, NULL) == FILES_SESSION_INVALID_INPUT);
-    CHECK(!files_session_id(NULL) && !files_session_language(NULL));
+    CHECK(!files_session_id(NULL) && !files_session_base_url(NULL));
+    CHECK(!files_session_language(NULL));
     CHECK(!files_session_login_token(NULL) && !files_session_login_token_domain(NULL));
     CHECK(!files_session_root_path(NULL) && !files_session_timeout_at(NULL));
     CHECK(files_session_multiple_regions(NULL) == -1 && files_session_read_only(NULL) == -1);
@@ -343,6 +432,7 @@ static void null_everywhere(void)
     CHECK(files_session_error_retry_after(NULL) == -1);
     CHECK(!files_session_error_partial_session_id(NULL) && !files_session_error_method(NULL, 0));
     CHECK(!files_session_error_host(NULL) && !files_session_error_data(NULL));
+    CHECK(!files_session_error_site_message(NULL) && !files_session_error_location(NULL));
 }
 
 static char *read_file(const char *path)
@@ -366,12 +456,18 @@ int main(int argc, char **argv)
     char *ca_pem = argc >= 3 ? read_file(argv[2]) : NULL;
     login_and_logout(argv[1], ca_pem);
     if (!ca_pem) {
-        attributes_left_out(argv[1], NULL);
-        second_factor(argv[1], NULL);
-        refusals(argv[1], NULL);
-        resume(argv[1], NULL);
+        yes_or_no(argv[1]);
+        attributes_left_out(argv[1]);
+        second_factor(argv[1]);
+        refusals(argv[1]);
+        resume(argv[1]);
         bad_input(argv[1]);
+        sizes(argv[1]);
+        options_init();
         null_everywhere();
+        CHECK(same(files_session_status_text(FILES_SESSION_OK), "ok"));
+        CHECK(same(files_session_status_text(FILES_SESSION_LOCKED_OUT), "user locked out"));
+        CHECK(same(files_session_status_text(-7), "unknown status"));
     }
 
     /* A server that this CA does not vouch for. */

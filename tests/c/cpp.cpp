@@ -1,39 +1,46 @@
-// The header from C++17, with its objects in smart pointers: cpp BASE_URL
+// files_session.hpp, and so the header, from C++17: cpp BASE_URL
 
-#include "files_session.h"
+#include "files_session.hpp"
 
+#include <cstring>
 #include <iostream>
-#include <memory>
 
-struct Free {
-    void operator()(files_session *session) const { files_session_free(session); }
-    void operator()(files_session_error *error) const { files_session_error_free(error); }
-};
+// What a login throws; "" if it throws nothing.
+template <typename Thrown>
+std::string thrown_by(const std::string &url, const std::string &user, const std::string &password)
+{
+    try {
+        FilesSession session(url, user, password);
+    } catch (const Thrown &thrown) {
+        return thrown.what();
+    }
+    return "";
+}
 
 int main(int argc, char **argv)
 {
+    using namespace std::string_literals;
     if (argc < 2) {
         return 2;
     }
-    files_session_options options = FILES_SESSION_OPTIONS_INIT;
-    options.base_url = argv[1];
-    options.username = "username";
-    options.password = "password";
+    const std::string url = argv[1];
+    FilesSession first(url, "username", "password");
+    FilesSession session = std::move(first);
+    if (first.get() || std::strcmp(files_session_root_path(session.get()), "") != 0) {
+        return 3;
+    }
+    session.logout();
 
-    files_session *out = nullptr;
-    files_session_error *failed = nullptr;
-    const files_session_status status = files_session_login(&options, &out, &failed);
-    const std::unique_ptr<files_session, Free> session(out);
-    const std::unique_ptr<files_session_error, Free> error(failed);
-    if (status != FILES_SESSION_OK) {
-        std::cerr << files_session_error_message(error.get()) << '\n';
-        return 1;
+    const auto refused = thrown_by<std::runtime_error>(url, "username", "wrong");
+    if (refused.find("check the user name and the password") == refused.npos) {
+        return 4;
     }
-    switch (files_session_logout(session.get(), nullptr)) {
-    case FILES_SESSION_OK:
-        std::cout << "ok\n";
-        return 0;
-    default:
-        return 1;
+    // Cut at the NUL, it would be the right password.
+    if (thrown_by<std::invalid_argument>(url, "username", "password\0x"s).empty() ||
+        thrown_by<std::invalid_argument>(url, "username\0x"s, "password").empty() ||
+        thrown_by<std::invalid_argument>(url + "\0x"s, "username", "password").empty()) {
+        return 5;
     }
+    std::cout << "ok\n";
+    return 0;
 }

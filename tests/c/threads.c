@@ -1,21 +1,24 @@
-/* Eight threads, each with a session of its own: threads BASE_URL */
+/* Eight threads with a stack of 64 KiB, each with sessions of its own: threads BASE_URL [CA_PEM] */
 
 #include "files_session.h"
 
 #include <pthread.h>
 #include <stdio.h>
 
-static void *log_in_and_out(void *base_url)
+static const char *base_url, *ca_pem;
+
+static void *log_in_and_out(void *failed)
 {
     files_session_options options = FILES_SESSION_OPTIONS_INIT;
     options.base_url = base_url;
+    options.ca_pem = ca_pem;
     options.username = "username";
     options.password = "password";
     for (int i = 0; i < 5; i++) {
         files_session *session = NULL;
         if (files_session_login(&options, &session, NULL) != FILES_SESSION_OK ||
             files_session_logout(session, NULL) != FILES_SESSION_OK) {
-            return base_url;
+            return failed;
         }
         files_session_free(session);
     }
@@ -24,10 +27,14 @@ static void *log_in_and_out(void *base_url)
 
 int main(int argc, char **argv)
 {
+    pthread_attr_t small;
     pthread_t threads[8];
-    int failed = argc < 2;
+    int failed = argc < 2 || pthread_attr_init(&small) ||
+                 pthread_attr_setstacksize(&small, 64 * 1024);
+    base_url = argv[1];
+    ca_pem = argc > 2 ? argv[2] : NULL;
     for (int i = 0; i < 8 && !failed; i++) {
-        failed = pthread_create(&threads[i], NULL, log_in_and_out, argv[1]);
+        failed = pthread_create(&threads[i], &small, log_in_and_out, threads);
     }
     for (int i = 0; i < 8 && !failed; i++) {
         void *result = NULL;

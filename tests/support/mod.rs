@@ -5,7 +5,7 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -13,9 +13,11 @@ use files_session::{Login, Site};
 
 pub mod stand_in;
 pub mod tls;
+pub mod watchdog;
 
 /// A login that the servers here let in.
 pub fn login() -> Login<'static> {
+    watchdog::test();
     Login::new(stand_in::USERNAME, stand_in::PASSWORD)
 }
 
@@ -157,6 +159,7 @@ pub struct Server {
     pub addr: SocketAddr,
     scheme: &'static str,
     requests: Arc<Mutex<Vec<Request>>>,
+    closed: Arc<(Mutex<Vec<usize>>, Condvar)>,
 }
 
 impl Server {
@@ -194,21 +197,24 @@ impl Server {
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
         open: impl Fn(&TcpStream) -> io::Result<S> + Send + Sync + 'static,
     ) -> Server {
+        watchdog::test();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let addr = listener.local_addr().expect("its number");
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let closed = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let (kept, count) = (requests.clone(), AtomicUsize::new(0));
-        let shared = Arc::new((reply, open, kept, count));
+        let shared = Arc::new((reply, open, kept, count, closed.clone()));
         // The threads end with the test's process.
         thread::spawn(move || {
             for (connection, socket) in listener.incoming().enumerate() {
                 let (shared, Ok(socket)) = (shared.clone(), socket) else { return };
                 thread::spawn(move || {
-                    let (reply, open, kept, count) = &*shared;
+                    let (reply, open, kept, count, closed) = &*shared;
                     // A client that goes away is no fault of the server's.
                     let _ = open(&socket).and_then(|stream| {
                         let mut stream = BufReader::new(stream);
                         while let Some(mut request) = read_request(&mut stream, connection)? {
+                            watchdog::progress();
                             {
                                 // Under one lock, so that the numbers are in order.
                                 let mut kept = kept.lock().unwrap();
@@ -223,10 +229,13 @@ impl Server {
                         }
                         Ok(())
                     });
+                    drop(socket);
+                    closed.0.lock().unwrap().push(connection);
+                    closed.1.notify_all();
                 });
             }
         });
-        Server { addr, scheme, requests }
+        Server { addr, scheme, requests, closed }
     }
 
     pub fn url(&self) -> String {
@@ -236,6 +245,12 @@ impl Server {
     /// The site that this server stands in for.
     pub fn site(&self) -> Site {
         Site::new(self.url())
+    }
+
+    /// Waits until the server has closed a connection.
+    pub fn closed(&self, connection: usize) {
+        let closed = self.closed.0.lock().unwrap();
+        drop(self.closed.1.wait_while(closed, |closed| !closed.contains(&connection)).unwrap());
     }
 
     /// What the server got, whole requests only.
@@ -278,21 +293,55 @@ pub fn lets_in(request: &Request) -> Reply {
     if request.line.starts_with("POST") { Reply::session() } else { Reply::no_content() }
 }
 
-/// A loopback address at which nobody listens.
-pub fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
+/// A loopback address at which nobody listens, and at which nobody else can.
+pub struct Nobody {
+    pub addr: SocketAddr,
+    socket: socket2::Socket,
 }
+
+pub fn nobody() -> Nobody {
+    watchdog::test();
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let addr = socket.local_addr().unwrap().as_socket().unwrap();
+    Nobody { addr, socket }
+}
+
+impl Nobody {
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Somebody listens from now on.
+    pub fn listen(self) -> TcpListener {
+        self.socket.listen(16).unwrap();
+        self.socket.into()
+    }
+}
+
+/// The variables that name a proxy, or exceptions.
+pub const PROXY_VARIABLES: [&str; 8] = [
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+    "all_proxy",
+    "https_proxy",
+    "http_proxy",
+    "no_proxy",
+];
 
 /// A program among the examples, which `cargo test` has built beside the tests.
 pub fn example(name: &str) -> std::process::Command {
+    watchdog::test();
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.extend(["examples", name]);
     assert!(path.exists(), "{} is missing: `cargo test` builds it", path.display());
     let mut command = std::process::Command::new(path);
-    for name in ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"] {
-        command.env_remove(name).env_remove(name.to_ascii_lowercase());
+    for name in PROXY_VARIABLES {
+        command.env_remove(name);
     }
     command
 }

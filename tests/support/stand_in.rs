@@ -8,7 +8,8 @@ pub const SESSION_ID: &str = "60525f92e859c4c3d74cb02fd176b1525901b525";
 pub const PARTIAL_SESSION_ID: &str = "partial-9f8e7d6c5b4a";
 pub const OTP: &str = "123456";
 
-/// Every attribute of the reference, with its example values, and `timeout_at`.
+/// Every attribute of the reference, and `timeout_at`. Neighbours differ, so that a pair that is
+/// swapped shows.
 pub const SESSION: &str = r#"{
     "id": "60525f92e859c4c3d74cb02fd176b1525901b525",
     "language": "en",
@@ -16,19 +17,19 @@ pub const SESSION: &str = r#"{
     "login_token_domain": "https://mysite.files.com",
     "max_dir_listing_size": 1,
     "multiple_regions": true,
-    "read_only": true,
+    "read_only": false,
     "root_path": "",
     "sftp_insecure_ciphers": true,
-    "site_id": 1,
-    "ssl_required": true,
+    "site_id": 2,
+    "ssl_required": false,
     "tls_disabled": true,
-    "two_factor_setup_needed": true,
+    "two_factor_setup_needed": false,
     "allowed_2fa_method_sms": true,
-    "allowed_2fa_method_totp": true,
+    "allowed_2fa_method_totp": false,
     "allowed_2fa_method_u2f": true,
-    "allowed_2fa_method_yubi": true,
+    "allowed_2fa_method_yubi": false,
     "use_provided_modified_at": true,
-    "windows_mode_ftp": true,
+    "windows_mode_ftp": false,
     "timeout_at": "2026-11-22T18:00:00-05:00",
     "new_attribute": {"of": ["tomorrow", 1.5, null]}
 }"#;
@@ -67,6 +68,23 @@ const REFUSED: &[(&str, u16, (&str, &str), &str)] = &[
     ("broken", 500, ("x-a", "b"), "{}"),
 ];
 
+/// The attributes that are yes or no, in the order of the reference. The users `bits-0` to `bits-3`
+/// get the bits of each one's number, from 1 on, so no two of them agree for all four users.
+const YES_OR_NO: [&str; 12] = [
+    "multiple_regions",
+    "read_only",
+    "sftp_insecure_ciphers",
+    "ssl_required",
+    "tls_disabled",
+    "two_factor_setup_needed",
+    "allowed_2fa_method_sms",
+    "allowed_2fa_method_totp",
+    "allowed_2fa_method_u2f",
+    "allowed_2fa_method_yubi",
+    "use_provided_modified_at",
+    "windows_mode_ftp",
+];
+
 const API: &str = "/api/rest/v1/sessions";
 
 /// Starts it: the user's login works, with or without the right code, any other is refused; a
@@ -103,6 +121,18 @@ pub fn start() -> MockServer {
             let body = members(&[("username", method), ("password", PASSWORD)]);
             when.method(POST).path(API).json_body(body);
             then.status(401).body(two_factor(method));
+        });
+    }
+    for bit in 0..4 {
+        server.mock(|when, then| {
+            let username = format!("bits-{bit}");
+            let body = members(&[("username", &username), ("password", PASSWORD)]);
+            let mut session = members(&[("id", SESSION_ID)]);
+            for (i, name) in YES_OR_NO.iter().enumerate() {
+                session[name] = ((i + 1) >> bit & 1 == 1).into();
+            }
+            when.method(POST).path(API).json_body(body);
+            then.status(201).body(session.to_string());
         });
     }
     for (username, status, header, body) in REFUSED {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
 };
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::{WantsServerCert, WebPkiClientVerifier};
+use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 
 /// A private CA.
 pub struct Ca {
@@ -36,7 +37,28 @@ impl Ca {
     }
 
     /// What a server with a certificate for `name` needs.
-    pub fn server(&self, name: &str, (from, to): (i32, i32)) -> Arc<ServerConfig> {
+    pub fn server(&self, name: &str, valid: (i32, i32)) -> Arc<ServerConfig> {
+        self.server_with(name, valid, ConfigBuilder::<ServerConfig, _>::with_no_client_auth)
+    }
+
+    /// The same, for a server that wants a certificate of this CA from its clients.
+    pub fn server_for_clients_with_certificates(&self, name: &str) -> Arc<ServerConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.certificate.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = verifier.build().unwrap();
+        self.server_with(name, VALID, |config| config.with_client_cert_verifier(verifier))
+    }
+
+    fn server_with(
+        &self,
+        name: &str,
+        (from, to): (i32, i32),
+        clients: impl FnOnce(
+            ConfigBuilder<ServerConfig, WantsVerifier>,
+        ) -> ConfigBuilder<ServerConfig, WantsServerCert>,
+    ) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(from, 1, 1);
@@ -46,10 +68,9 @@ impl Ca {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
+        let config =
+            clients(config).with_single_cert(vec![certificate.der().clone()], key).unwrap();
         Arc::new(config)
     }
 }

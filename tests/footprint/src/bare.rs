@@ -1,6 +1,19 @@
-//! A login and a logout with bare ureq and miniserde, and no care taken.
+//! A login and a logout with bare ureq and miniserde, as in a program that ships: with a time
+//! limit, small buffers, and a logout that closes its connection.
+
+use std::time::Duration;
 
 use miniserde::{Deserialize, Serialize, json};
+use ureq::config::ConfigBuilder;
+use ureq::typestate::AgentScope;
+
+pub fn config() -> ConfigBuilder<AgentScope> {
+    ureq::Agent::config_builder()
+        .timeout_global(Some(Duration::from_secs(60)))
+        .timeout_connect(Some(Duration::from_secs(10)))
+        .input_buffer_size(17 * 1024)
+        .output_buffer_size(8 * 1024)
+}
 
 #[derive(Serialize)]
 struct Login {
@@ -34,14 +47,15 @@ struct Session {
 
 pub fn cycle(agent: &ureq::Agent, url: &str) -> Result<(), Box<dyn std::error::Error>> {
     let login = Login { username: "username".into(), password: "password".into() };
-    let mut answer = agent
+    let mut response = agent
         .post(format!("{url}/api/rest/v1/sessions"))
         .header("Content-Type", "application/json")
         .send(json::to_string(&login))?;
-    let session: Session = json::from_str(&answer.body_mut().read_to_string()?)?;
+    let session: Session = json::from_str(&response.body_mut().read_to_string()?)?;
     agent
         .delete(format!("{url}/api/rest/v1/sessions"))
         .header("X-FilesAPI-Auth", &session.id)
+        .header("Connection", "close")
         .call()?;
     Ok(())
 }

@@ -1,11 +1,23 @@
 //! Logs in and out with files-session: ours BASE_URL TIMES [peak]
 
+use std::process::ExitCode;
+
 use files_session::{Login, Session, Site};
 
 #[path = "../peak.rs"]
 mod peak;
 
-fn main() -> Result<(), files_session::Error> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), files_session::Error> {
     let mut args = std::env::args().skip(1);
     let (url, times) = (args.next().unwrap(), args.next().unwrap().parse().unwrap());
     let site = Site::new(&url);

@@ -1,4 +1,4 @@
-//! Answers every login and logout on a loopback port, which it prints.
+//! Responds to every login and logout on a loopback port, which it prints.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -33,8 +33,8 @@ fn main() -> std::io::Result<()> {
                 }
                 stream.read_exact(&mut vec![0; length])?;
                 let post = head.starts_with("POST");
-                let answer = if post { &created } else { "HTTP/1.1 204 No Content\r\n\r\n" };
-                stream.get_mut().write_all(answer.as_bytes())?;
+                let response = if post { &created } else { "HTTP/1.1 204 No Content\r\n\r\n" };
+                stream.get_mut().write_all(response.as_bytes())?;
             }
         });
     }
