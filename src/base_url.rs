@@ -21,14 +21,14 @@ pub(crate) struct BaseUrl {
 impl BaseUrl {
     /// Checks an address. One without a scheme means https.
     pub(crate) fn parse(url: &str) -> Result<BaseUrl, InvalidInput> {
+        // Before anything else, so that no message shows what stands there.
+        if url.contains('@') {
+            return Err(InvalidInput::UserInfo);
+        }
         let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
         let scheme = scheme.to_ascii_lowercase();
         if !matches!(&*scheme, "https" | "http") {
             return Err(InvalidInput::Scheme(scheme));
-        }
-        // Before anything else, so that no message shows what stands there.
-        if rest.contains('@') {
-            return Err(InvalidInput::UserInfo);
         }
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
@@ -106,7 +106,9 @@ pub(crate) fn is_host(host: &str) -> bool {
         return ip(host).is_some();
     }
     let is_label = |label: &str| {
-        !label.is_empty()
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host.len() <= 253 && host.split('.').all(is_label)
@@ -192,6 +194,9 @@ mod tests {
             ("ftp://mysite.files.com", InvalidInput::Scheme("ftp".to_owned())),
             ("//mysite.files.com", InvalidInput::NotAnOrigin("path")),
             ("https://u:p@mysite.files.com", InvalidInput::UserInfo),
+            ("u:p@https://mysite.files.com", InvalidInput::UserInfo),
+            ("https://-a.example", host("-a.example")),
+            ("https://a-.example", host("a-.example")),
             ("https://mysite.files.com/@", InvalidInput::UserInfo),
             ("https://mysite.files.com/x", InvalidInput::NotAnOrigin("path")),
             ("https://mysite.files.com//", InvalidInput::NotAnOrigin("path")),
@@ -245,7 +250,8 @@ mod tests {
         ] {
             assert_eq!(BaseUrl::region(host).unwrap().as_str(), origin, "{host}");
         }
-        let too_long = "a".repeat(250) + ".files.com";
+        let (too_long, long_label) =
+            ("a.".repeat(125) + "files.com", "a".repeat(64) + ".files.com");
         for host in [
             "",
             "files.com",
@@ -266,7 +272,9 @@ mod tests {
             "eu .files.com",
             "éu.files.com",
             "[::1]",
+            "-.files.com",
             &too_long,
+            &long_label,
         ] {
             assert!(BaseUrl::region(host).is_none(), "{host}");
         }

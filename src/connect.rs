@@ -188,9 +188,10 @@ impl Connector<()> for BoundedConnector {
     ) -> Result<Option<Self::Out>, Error> {
         // ureq panics over a configuration that it can't work with, such as a client certificate
         // that is none. What is half done by then is dropped.
+        let due = Instant::now() + *details.timeout.after;
         let connected = catch_unwind(AssertUnwindSafe(|| self.inner.connect(details, None)));
         let error = match connected {
-            Ok(Ok(inner)) => return Ok(inner.map(BoundedTransport::new)),
+            Ok(Ok(inner)) => return Ok(inner.map(|inner| BoundedTransport::new(inner, due))),
             Ok(Err(error)) => error,
             Err(panic) => {
                 let (stage, source) = (Stage::Config(message(&*panic)), Error::ConnectionFailed);
@@ -223,28 +224,44 @@ fn message(panic: &(dyn Any + Send)) -> String {
 struct BoundedTransport {
     inner: Box<dyn Transport>,
     received: usize,
-    /// While a proxy is asked for a tunnel: when its time is over.
-    tunnel_due: Option<Instant>,
+    tunnel: Tunnel,
+}
+
+/// Whether a proxy is being asked for a tunnel.
+#[derive(Debug, Clone, Copy)]
+enum Tunnel {
+    /// Nothing was written yet; connecting has time until then.
+    Fresh(Instant),
+    /// The first thing that was written is ureq's CONNECT, and the proxy has time until then.
+    Asked(Instant),
+    /// There is a tunnel, or there is no proxy.
+    Done,
 }
 
 impl BoundedTransport {
-    fn new(inner: Box<dyn Transport>) -> Self {
-        BoundedTransport { inner, received: 0, tunnel_due: None }
+    fn new(inner: Box<dyn Transport>, due: Instant) -> Self {
+        BoundedTransport { inner, received: 0, tunnel: Tunnel::Fresh(due) }
+    }
+
+    /// What is left of a limit. ureq gives a proxy the whole of it for each read.
+    fn left(&self, mut timeout: NextTimeout) -> NextTimeout {
+        if let Tunnel::Asked(due) = self.tunnel {
+            let left = due.saturating_duration_since(Instant::now());
+            timeout.after = left.min(*timeout.after).into();
+        }
+        timeout
     }
 
     /// Until there is a tunnel, it is the proxy that fails, and nothing of the request was sent.
     fn mark<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|source| match self.tunnel_due {
-            Some(_) => Unsent { stage: Stage::Connect, by_proxy: true, source }.into(),
-            None => source,
+        result.map_err(|source| match self.tunnel {
+            Tunnel::Asked(_) => Unsent { stage: Stage::Connect, by_proxy: true, source }.into(),
+            Tunnel::Fresh(_) | Tunnel::Done => source,
         })
     }
 
-    fn receive(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
-        if let Some(due) = self.tunnel_due {
-            let left = due.saturating_duration_since(Instant::now());
-            timeout.after = left.min(*timeout.after).into();
-        }
+    fn receive(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        let timeout = self.left(timeout);
         let before = self.inner.buffers().input().len();
         let progress = self.inner.await_input(timeout)?;
         self.received += self.inner.buffers().input().len().saturating_sub(before);
@@ -261,12 +278,17 @@ impl Transport for BoundedTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        if self.inner.buffers().output()[..amount].starts_with(b"CONNECT ") {
-            self.tunnel_due = Some(Instant::now() + *timeout.after);
-        } else if self.received > 0 {
-            self.tunnel_due = None;
-        }
+        self.tunnel = match self.tunnel {
+            Tunnel::Fresh(due)
+                if self.inner.buffers().output()[..amount].starts_with(b"CONNECT ") =>
+            {
+                Tunnel::Asked(due)
+            }
+            Tunnel::Asked(due) if self.received == 0 => Tunnel::Asked(due),
+            _ => Tunnel::Done,
+        };
         self.received = 0;
+        let timeout = self.left(timeout);
         let result = self.inner.transmit_output(amount, timeout);
         self.inner.buffers().output()[..amount].fill(0);
         self.mark(result)

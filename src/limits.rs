@@ -45,6 +45,13 @@ pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60)
 /// load balancers and NAT routers commonly forget a connection in silence.
 pub(crate) const MAX_IDLE_AGE: Duration = Duration::from_secs(5 * 60);
 
+/// How long a connection may have been idle that a login goes over. One that died in silence meanwhile
+/// costs a login all of its time, and it is not sent again.
+pub(crate) const LOGIN_MAX_IDLE_AGE: Duration = Duration::from_secs(15);
+
+/// How many idle connections wait for their logouts: one for each session that is open.
+pub(crate) const MAX_IDLE_CONNECTIONS: usize = 1024;
+
 /// How long the addresses of a name are used without another look-up, as in libcurl.
 pub(crate) const ADDRESSES_MAX_AGE: Duration = Duration::from_secs(60);
 

@@ -4,7 +4,6 @@ use std::env;
 use std::ffi::OsString;
 use std::sync::Arc;
 
-use ureq::http::Uri;
 use ureq::{Proxy, ProxyProtocol};
 
 use crate::base_url::{self, BaseUrl};
@@ -24,12 +23,12 @@ impl ProxyChoice {
     /// environment.
     pub(crate) fn of_config(proxy: Option<&Proxy>, environment: Arc<Environment>) -> ProxyChoice {
         match proxy {
-            Some(proxy) if !proxy.is_no_proxy(&Uri::from_static(MARK)) => {
-                ProxyChoice::Named(Some(proxy.clone()))
-            }
-            // No variable is set, so `None` says the same either way.
+            // No variable is set, or the caller took the proxy out.
             None => ProxyChoice::Named(None),
-            Some(_) => ProxyChoice::Environment(environment),
+            proxy if proxy == environment.in_config().as_ref() => {
+                ProxyChoice::Environment(environment)
+            }
+            proxy => ProxyChoice::Named(proxy.cloned()),
         }
     }
 
@@ -79,8 +78,8 @@ impl std::fmt::Debug for Variable {
     }
 }
 
-/// An address that no request has. A proxy whose exceptions name it is the environment's.
-const MARK: &str = "http://proxy-of-the-environment.invalid";
+/// A host that no request goes to. That the exceptions name it tells the environment's proxy from
+/// any that a caller builds.
 const MARK_HOST: &str = "proxy-of-the-environment.invalid";
 
 const SOCKS: &str = "is a SOCKS proxy, which is not supported: name an HTTP proxy";
@@ -174,6 +173,10 @@ pub(crate) fn parse(setting: &'static str, address: &str) -> Result<Proxy, Inval
         _ => return Err(bad(NOT_AN_ADDRESS)),
     }
     let rest = rest.strip_suffix('/').unwrap_or(rest);
+    // ureq would end the address there, in the middle of a password that is not encoded.
+    if rest.contains(['/', '?', '#', '\\']) {
+        return Err(bad(NOT_AN_ADDRESS));
+    }
     let authority = rest.rsplit_once('@').map_or(rest, |(_, authority)| authority);
     let (host, port) = base_url::split_authority(authority);
     if !base_url::is_host(host) {
@@ -196,15 +199,15 @@ fn entries(list: &str) -> impl Iterator<Item = &str> {
 /// Whether a list of exceptions names a host: `*` names all, a name itself and what is below it,
 /// an address itself, and `address/bits` a network.
 fn is_exception(list: &str, host: &str) -> bool {
-    entries(list).any(|entry| match base_url::ip(host) {
-        _ if entry == "*" => true,
-        Some(ip) => is_in_network(ip, entry),
-        None => {
-            let host = host.to_ascii_lowercase();
-            let above = host.strip_suffix(&entry.to_ascii_lowercase());
-            above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
-        }
-    })
+    list.trim() == "*"
+        || entries(list).any(|entry| match base_url::ip(host) {
+            Some(ip) => is_in_network(ip, entry),
+            None => {
+                let host = host.to_ascii_lowercase();
+                let above = host.strip_suffix(&entry.to_ascii_lowercase());
+                above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+            }
+        })
 }
 
 /// Whether an address is in `address` or `address/bits`.
@@ -233,6 +236,8 @@ fn is_in_network(ip: std::net::IpAddr, network: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use ureq::http::Uri;
+
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
@@ -306,7 +311,10 @@ mod tests {
             ("http//proxy:3128", "HTTPS_PROXY is not the address"),
             ("htp://proxy:3128", "HTTPS_PROXY is not the address"),
             ("http://", "HTTPS_PROXY is not the address"),
-            ("http://proxy:3128/path", "HTTPS_PROXY has a port"),
+            ("http://proxy:3128/path", "HTTPS_PROXY is not the address"),
+            ("http://bob:12/x@proxy:3128", "HTTPS_PROXY is not the address"),
+            ("http://bob:secret#x@proxy:3128", "HTTPS_PROXY is not the address"),
+            ("http://bob:secret?x@proxy:3128", "HTTPS_PROXY is not the address"),
             ("http://proxy/path", "HTTPS_PROXY is not the address"),
             ("http://user:%ff@proxy:3128", "HTTPS_PROXY is not the address"),
             ("socks5://proxy", "HTTPS_PROXY is a SOCKS proxy"),
@@ -326,7 +334,8 @@ mod tests {
         for (list, host, named) in [
             ("", "a.example", false),
             ("*", "a.example", true),
-            ("x,*", "a.example", true),
+            ("x,*", "a.example", false),
+            (" * ", "a.example", true),
             ("a.example", "a.example", true),
             ("A.Example", "a.EXAMPLE", true),
             ("example", "a.example", true),
@@ -358,8 +367,8 @@ mod tests {
 
     #[test]
     fn a_configuration_keeps_apart_what_the_environment_and_what_the_caller_said() {
-        let is_environment = |proxy: Option<Proxy>| {
-            let choice = ProxyChoice::of_config(proxy.as_ref(), Arc::default());
+        let is_environment = |variables: &[(&str, &str)], proxy: Option<Proxy>| {
+            let choice = ProxyChoice::of_config(proxy.as_ref(), environment(variables).into());
             matches!(choice, ProxyChoice::Environment(_))
         };
         for variables in [
@@ -368,11 +377,13 @@ mod tests {
             [("all_proxy", "socks5://a:1")],
             [("https_proxy", "no proxy")],
         ] {
-            assert!(is_environment(environment(&variables).in_config()), "{variables:?}");
+            let proxy = environment(&variables).in_config();
+            assert!(is_environment(&variables, proxy), "{variables:?}");
+            let named = Proxy::builder(ProxyProtocol::Http).host("a").port(1).no_proxy("*");
+            assert!(!is_environment(&variables, named.build().ok()), "{variables:?}");
+            assert!(!is_environment(&variables, None), "{variables:?}");
         }
         assert!(environment(&[]).in_config().is_none());
-        assert!(!is_environment(None));
-        assert!(!is_environment(Some(Proxy::new("http://u:p@a:1").unwrap())));
 
         // The proxy itself is there, for whoever uses the configuration elsewhere.
         let of_https = environment(&[("https_proxy", "http://u:p@a:1"), ("no_proxy", "b.example")]);

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use ureq::AsSendBody;
 use ureq::http::{HeaderName, HeaderValue, Method, Request, header};
 
-use crate::error::{Context, Error, InvalidInput};
-use crate::limits::{MAX_HEADER_BYTES, MAX_SESSION_ID_BYTES};
+use crate::error::{Context, Error, InvalidInput, Stage, Unsent};
+use crate::limits::{LOGIN_MAX_IDLE_AGE, MAX_HEADER_BYTES, MAX_SESSION_ID_BYTES};
 use crate::login::Login;
 use crate::response::{Response, Success};
 use crate::site::Site;
@@ -106,6 +106,15 @@ pub(crate) fn send_once(
     if let Some(proxy) = &target.proxy {
         connections.look_up_proxy(proxy, limit).map_err(failed)?;
     }
+    let limit = limit.saturating_sub(start.elapsed());
+    if limit.is_zero() {
+        let source = ureq::Error::Timeout(ureq::Timeout::Global);
+        return Err(failed(Unsent { stage: Stage::Connect, by_proxy: false, source }.into()));
+    }
+    let max_idle_age = match call {
+        Call::Login(_) => LOGIN_MAX_IDLE_AGE.min(config.max_idle_age()),
+        Call::Logout(_) => config.max_idle_age(),
+    };
     let request = connections
         .agent
         .configure_request(request)
@@ -113,7 +122,8 @@ pub(crate) fn send_once(
         .max_redirects(0)
         .max_response_header_size(MAX_HEADER_BYTES)
         .proxy(target.proxy.clone())
-        .timeout_global(Some(limit.saturating_sub(start.elapsed())))
+        .max_idle_age(max_idle_age)
+        .timeout_global(Some(limit))
         .build();
     let response = connections.agent.run(request).map_err(failed)?;
     let wants_body = matches!(call, Call::Login(_));

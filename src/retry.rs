@@ -35,7 +35,8 @@ pub(crate) fn send(site: &Site, call: &Call, deadline: Deadline) -> Result<Succe
     loop {
         let retries_left = retry < site.max_retries();
         let backoff = backoff(retry);
-        let limit = try_limit(call.is_idempotent() && retries_left, deadline.remaining(), backoff);
+        let can_be_repeated = call.is_idempotent() && retries_left;
+        let limit = try_limit(can_be_repeated, deadline.remaining(), longest_backoff(retry));
         let error = match send_once(site, call, limit, deadline.timeout) {
             Ok(success) => return Ok(success),
             Err(error) => error,
@@ -56,8 +57,8 @@ pub(crate) fn send(site: &Site, call: &Call, deadline: Deadline) -> Result<Succe
 /// How much of the time that is left one try may take. One that can be repeated takes half, so
 /// that a connection that died in silence leaves time for another, unless that is too little to
 /// wait for a retry and to make it.
-fn try_limit(can_be_repeated: bool, remaining: Duration, backoff: Duration) -> Duration {
-    if can_be_repeated && backoff < remaining / 2 { remaining / 2 } else { remaining }
+fn try_limit(can_be_repeated: bool, remaining: Duration, wait: Duration) -> Duration {
+    if can_be_repeated && wait < remaining / 2 { remaining / 2 } else { remaining }
 }
 
 /// What is known of a try, as far as it decides whether there is another.
@@ -106,8 +107,12 @@ fn wait_before_retry(idempotent: bool, outcome: Outcome, backoff: Duration) -> O
 /// come back together.
 fn backoff(retry: u32) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
-    let doubled = FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(retry.min(16)));
-    doubled * 3 / 4 + doubled / 2 * u32::try_from(random).unwrap_or(0) / 1000
+    let longest = longest_backoff(retry);
+    longest * 3 / 5 + longest * 2 / 5 * u32::try_from(random).unwrap_or(0) / 1000
+}
+
+fn longest_backoff(retry: u32) -> Duration {
+    FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(retry.min(16))) * 5 / 4
 }
 
 #[cfg(test)]

@@ -14,7 +14,8 @@ use crate::connect::Connections;
 use crate::error::InvalidInput;
 use crate::limits::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_TIMEOUT, INPUT_BUFFER_BYTES,
-    MAX_HEADER_BYTES, MAX_IDLE_AGE, MAX_LANGUAGE_BYTES, MAX_TIMEOUT, OUTPUT_BUFFER_BYTES,
+    MAX_HEADER_BYTES, MAX_IDLE_AGE, MAX_IDLE_CONNECTIONS, MAX_LANGUAGE_BYTES, MAX_TIMEOUT,
+    OUTPUT_BUFFER_BYTES,
 };
 use crate::proxy::{Environment, ProxyChoice};
 #[cfg(feature = "_tls")]
@@ -131,9 +132,14 @@ impl Site {
         self
     }
 
-    /// The same site at another address.
+    /// The same site at another address, with connections of its own: those to this address are
+    /// not kept for a session that lives elsewhere.
     pub(crate) fn at(&self, base_url: BaseUrl) -> Self {
-        Site { base_url: Ok(Arc::new(base_url)), ..self.clone() }
+        if self.origin() == base_url.as_str() {
+            return self.clone();
+        }
+        let connections = Connections::new(self.connections.agent.config().clone());
+        Site { base_url: Ok(Arc::new(base_url)), connections, ..self.clone() }
     }
 
     /// Checks all that was set.
@@ -258,6 +264,8 @@ fn config_with(proxy: Option<Proxy>) -> ConfigBuilder<AgentScope> {
         .user_agent(concat!("files-session/", env!("CARGO_PKG_VERSION")))
         .max_response_header_size(MAX_HEADER_BYTES)
         .max_idle_age(MAX_IDLE_AGE)
+        .max_idle_connections(MAX_IDLE_CONNECTIONS)
+        .max_idle_connections_per_host(MAX_IDLE_CONNECTIONS)
         .input_buffer_size(INPUT_BUFFER_BYTES)
         .output_buffer_size(OUTPUT_BUFFER_BYTES);
     #[cfg(feature = "_tls")]

@@ -621,3 +621,25 @@ fn a_thread_that_can_not_be_had_is_said_and_not_tried_again() {
     assert!(said.contains("no thread could be started to look up the name of mysite"), "{said}");
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_login_whose_user_name_looks_like_a_request_is_sent_once() {
+    // At the place where the second piece of the request begins, as it is sent.
+    for at in [5000, 5107, 5120] {
+        let name = "a".repeat(at) + "CONNECT x";
+        let server = Server::new([Reply::nothing().then_reset(), Reply::session()]);
+        let login = files_session::Login::new(&name, "password");
+        let error = Session::login(&server.site(), &login).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport, "{error}");
+        assert_eq!(server.requests().len(), 1);
+    }
+}
+
+#[test]
+fn no_time_at_all_is_a_limit_that_ran_out_before_anything_was_sent() {
+    let server = Server::new([Reply::session()]);
+    let error = Session::login(&server.site().timeout(Duration::ZERO), &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert!(error.to_string().starts_with("no connection to 127.0.0.1:"), "{error}");
+    assert!(server.requests().is_empty());
+}

@@ -309,7 +309,7 @@ fn the_sentences_say_what_happened_and_what_to_do() {
         (json(404, "not-found/new-name", ""), "The server's words (not-found/new-name, HTTP 404)"),
         (
             Reply::json(401, "{}"),
-            "the site refused without saying why (HTTP 401): check the user name and the password",
+            "the site refused without saying why (HTTP 401): check the user name and the password, or log in again",
         ),
         (
             Reply::json(404, "{}"),

@@ -131,7 +131,7 @@ impl ApiError {
                 None => f.write_str(": try again later"),
             },
             ErrorKind::NotAuthenticated if self.error_type.is_none() => {
-                f.write_str(": check the user name and the password")
+                f.write_str(": check the user name and the password, or log in again")
             }
             ErrorKind::NotFound if self.error_type.is_none() => {
                 f.write_str(": is this a Files.com site?")

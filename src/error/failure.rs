@@ -123,6 +123,16 @@ impl Failure {
             ) => return Err(error.to_string()),
             Err(error) => (None, false, error),
         };
+        // ureq blames connecting also where the call's own limit was the shorter one.
+        let connect = context.config.timeouts().connect;
+        let source = match source {
+            ureq::Error::Timeout(Timeout::Connect)
+                if connect.is_none_or(|connect| connect >= context.timeout) =>
+            {
+                ureq::Error::Timeout(Timeout::Global)
+            }
+            other => other,
+        };
         let kind = match (&source, &stage) {
             (ureq::Error::Timeout(_), _) => ErrorKind::Timeout,
             (_, None) => ErrorKind::Transport,
