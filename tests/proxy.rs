@@ -368,7 +368,9 @@ fn the_deadline_holds_over_two_regions() {
 
 /// A region over https, through a proxy that leads every tunnel to it.
 #[cfg(feature = "_tls")]
-fn region(reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static) -> (Server, Site) {
+fn region(
+    reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static,
+) -> (Server, Server, Site) {
     use support::tls::{Ca, VALID};
     use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
@@ -388,15 +390,19 @@ fn region(reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static) ->
         .port(proxy.addr.port())
         .no_proxy("127.0.0.1");
     let config = agent_config().tls_config(tls).proxy(Some(proxy.build().unwrap()));
-    (region, here.site().config(config.build()))
+    let site = here.site().config(config.build());
+    (region, here, site)
 }
 
 #[cfg(feature = "_tls")]
 #[test]
 fn a_session_of_another_region_lives_there() {
-    let (region, site) = region(lets_in);
+    let (region, here, site) = region(lets_in);
     let session = Session::login(&site, &login()).unwrap();
     assert_eq!(session.base_url(), "https://eu.files.com");
+    // It keeps no connection to where it does not live.
+    drop(site);
+    here.closed(0);
     session.logout().unwrap();
     assert_eq!(region.methods(), ["POST", "DELETE"]);
     assert_eq!(region.requests()[0].header("host"), Some("eu.files.com"));
@@ -405,7 +411,7 @@ fn a_session_of_another_region_lives_there() {
 #[cfg(feature = "_tls")]
 #[test]
 fn a_second_factor_asked_for_in_another_region_is_answered_there() {
-    let (region, site) = region(|request| match request.number {
+    let (region, _, site) = region(|request| match request.number {
         0 => Reply::json(
             401,
             r#"{"type":"not-authenticated/two-factor-authentication-error",
