@@ -2,8 +2,9 @@
 
 mod support;
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::TcpListener;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -620,6 +621,55 @@ fn a_thread_that_can_not_be_had_is_said_and_not_tried_again() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("no thread could be started to look up the name of mysite"), "{said}");
     assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+#[allow(unsafe_code, reason = "signals are the C library's")]
+fn signals_do_not_end_a_call() {
+    static HANDLED: AtomicUsize = AtomicUsize::new(0);
+    extern "C" fn on_signal(_: libc::c_int) {
+        HANDLED.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: zero is a valid sigaction: no flag, so that a system call ends with EINTR. The
+    // handler does only what a handler may, and the caller's thread outlives the server's.
+    let caller = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_signal as *const () as libc::sighandler_t;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+        libc::pthread_self()
+    };
+    let interrupt = move || {
+        for _ in 0..20 {
+            let handled = HANDLED.load(Ordering::Relaxed);
+            // SAFETY: as above.
+            assert_eq!(unsafe { libc::pthread_kill(caller, libc::SIGUSR1) }, 0);
+            while HANDLED.load(Ordering::Relaxed) == handled {
+                thread::yield_now();
+            }
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = Site::new(format!("http://{}", listener.local_addr().unwrap()));
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = vec![0];
+        stream.read_exact(&mut request).unwrap();
+        interrupt(); // while the rest is being sent, which no buffer takes
+        while !request.ends_with(b"\"}") {
+            let mut more = [0; 4096];
+            let length = stream.read(&mut more).unwrap();
+            request.extend(&more[..length]);
+        }
+        interrupt(); // while the response is waited for
+        write!(stream, "HTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{{\"id\":\"i\"}}")
+            .unwrap();
+        request.len()
+    });
+    let password = "x".repeat(8 * 1024 * 1024);
+    let session = Session::login(&site, &files_session::Login::new("u", &password)).unwrap();
+    assert_eq!(session.id, "i");
+    assert!(server.join().unwrap() > password.len());
 }
 
 #[test]
