@@ -215,12 +215,14 @@ impl Session {
     /// # let site = files_session::Site::default();
     /// # let session = files_session::Session::resume(&site, "id")?;
     /// use files_session::ureq;
+    /// use std::time::Duration;
     ///
     /// let (name, value) = session.auth_header();
     /// let url = format!("{}/api/rest/v1/site", session.base_url());
     /// let mut response = ureq::get(url)
     ///     .config()
     ///     .max_redirects(0) // or else the id goes where a redirect points
+    ///     .timeout_global(Some(Duration::from_secs(20))) // ureq has no limit by default
     ///     .build()
     ///     .header(name, value)
     ///     .call()?;
