@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use files_session::{ErrorKind, Session, Site, agent_config, ureq};
-use support::{Reply, Server, example, lets_in, login, nobody};
+use support::{Nobody, Reply, Server, example, lets_in, login, nobody};
 
 /// A proxy that leads every CONNECT to one address on this machine, and keeps what it got.
 struct Tunnel {
@@ -84,15 +84,20 @@ fn run_example(url: &str, variables: &[(&str, &str)]) -> Output {
 #[cfg(feature = "_tls")]
 const ELSEWHERE: &str = "https://mysite.test.invalid";
 
+/// This machine, by an address that is not a loopback one, and a port at which nobody listens.
+fn unreachable(scheme: &str, nobody: &Nobody) -> String {
+    format!("{scheme}://0.0.0.0:{}", nobody.addr.port())
+}
+
 /// What the proxy was asked, and what the example said.
 #[cfg(feature = "_tls")]
-fn asked(variables: &[(&str, &str)]) -> (Vec<String>, String) {
+fn asked(url: &str, variables: &[(&str, &str)]) -> (Vec<String>, String) {
     let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
-    let url = proxy.addr.to_string();
+    let addr = proxy.addr.to_string();
     let variables: Vec<(&str, String)> =
-        variables.iter().map(|(name, value)| (*name, value.replace("PROXY", &url))).collect();
+        variables.iter().map(|(name, value)| (*name, value.replace("PROXY", &addr))).collect();
     let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    let output = run_example(ELSEWHERE, &variables);
+    let output = run_example(url, &variables);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let lines = proxy.requests().into_iter().map(|request| request.line).collect();
     (lines, String::from_utf8(output.stderr).unwrap())
@@ -103,27 +108,34 @@ fn asked(variables: &[(&str, &str)]) -> (Vec<String>, String) {
 fn a_proxy_is_taken_from_the_environment() {
     let connect = vec!["CONNECT mysite.test.invalid:443".to_owned()];
     for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-        let (lines, said) = asked(&[(name, "http://PROXY")]);
+        let (lines, said) = asked(ELSEWHERE, &[(name, "http://PROXY")]);
         assert_eq!(lines, connect, "{name}: {said}");
         assert!(said.contains("the proxy 127.0.0.1:") && said.contains("403"), "{said}");
     }
     // Of another scheme, or one that a web server sets from a request's header.
+    let nobody = nobody();
+    let past = format!("no connection to 0.0.0.0:{}: ", nobody.addr.port());
     for name in ["HTTP_PROXY", "http_proxy"] {
-        let (lines, said) = asked(&[(name, "http://PROXY")]);
-        assert!(lines.is_empty() && said.contains("could not be looked up"), "{name}: {said}");
+        let (lines, said) = asked(&unreachable("https", &nobody), &[(name, "http://PROXY")]);
+        assert!(lines.is_empty() && said.contains(&past), "{name}: {said}");
     }
 }
 
 #[cfg(feature = "_tls")]
 #[test]
 fn exceptions_of_the_environment_are_respected() {
-    for (name, exceptions) in [
-        ("NO_PROXY", "a, mysite.test.invalid , b"),
-        ("no_proxy", ".test.invalid"),
-        ("NO_PROXY", "*"),
+    let nobody = nobody();
+    let past = format!("no connection to 0.0.0.0:{}: ", nobody.addr.port());
+    for (name, exceptions, respected) in [
+        ("NO_PROXY", "a, 0.0.0.0 , b", true),
+        ("no_proxy", "0.0.0.0", true),
+        ("NO_PROXY", "*", true),
+        ("NO_PROXY", "0.0.0.1", false),
     ] {
-        let (lines, said) = asked(&[("HTTPS_PROXY", "http://PROXY"), (name, exceptions)]);
-        assert!(lines.is_empty() && said.contains("could not be looked up"), "{said}");
+        let variables = [("HTTPS_PROXY", "http://PROXY"), (name, exceptions)];
+        let (lines, said) = asked(&unreachable("https", &nobody), &variables);
+        assert_eq!(lines.is_empty(), respected, "{exceptions}: {said}");
+        assert_eq!(said.contains(&past), respected, "{exceptions}: {said}");
     }
 }
 
@@ -147,7 +159,7 @@ fn a_variable_that_is_no_proxy_address_is_never_a_call_past_the_proxy() {
         ("http://127.0.0.1:99999", "error: https_proxy has a port that is not a number"),
         ("socks5://u:hunter2@PROXY", "error: https_proxy is a SOCKS proxy, which is not supported"),
     ] {
-        let (lines, said) = asked(&[("https_proxy", value)]);
+        let (lines, said) = asked(ELSEWHERE, &[("https_proxy", value)]);
         assert!(lines.is_empty() && said.contains(says), "{said}");
         assert!(!said.contains("hunter2"), "{said}");
     }
@@ -165,11 +177,12 @@ fn a_configuration_that_names_a_proxy_goes_before_the_environment() {
         assert!(output.status.success(), "{output:?}");
         return;
     }
-    let site = || Site::new("http://mysite.test.invalid").allow_http().retries(0);
+    let nobody = nobody();
+    let site = || Site::new(unreachable("http", &nobody)).allow_http().retries(0);
     let kind = |site: Site| Session::login(&site, &login()).unwrap_err().kind();
     assert_eq!(kind(site()), ErrorKind::InvalidInput);
     assert_eq!(kind(site().config(agent_config().build())), ErrorKind::InvalidInput);
-    // None: the name is looked up, and is not known.
+    // None: the site itself is asked.
     assert_eq!(kind(site().config(agent_config().proxy(None).build())), ErrorKind::Connect);
     let server = Server::with(lets_in);
     let proxy = Tunnel::to(server.addr);
@@ -260,12 +273,13 @@ fn a_proxy_that_is_not_there_is_a_clear_error() {
     assert!(said.starts_with(&format!("no connection to the proxy {}", nobody.addr)), "{said}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 
-    let url = "http://proxy.test.invalid:3128";
-    let site = through(Site::new("http://mysite.test.invalid").allow_http(), url);
-    let error = Session::login(&site, &login()).unwrap_err();
+    // A label of a name has at most 63 characters, so no name server is asked for this one.
+    let proxy = format!("{}.invalid:3128", "a".repeat(64));
+    let site = Site::new("http://mysite.test.invalid").allow_http();
+    let error = Session::login(&through(site, &format!("http://{proxy}")), &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
     let said = error.to_string();
-    assert!(said.contains("the name of the proxy proxy.test.invalid:3128 could not"), "{said}");
+    assert!(said.contains(&format!("the name of the proxy {proxy} could not")), "{said}");
 }
 
 #[test]
