@@ -274,6 +274,7 @@ fn call(options: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
 const OK: i32 = 0;
 const INVALID_INPUT: i32 = 1;
 const CONNECT: i32 = 2;
+const TLS: i32 = 3;
 const TIMEOUT: i32 = 4;
 const SERVICE_UNAVAILABLE: i32 = 16;
 
@@ -321,6 +322,15 @@ fn time_limits_are_kept_and_named() {
         assert!(said.contains("700ms") && said.contains(&format!("({setting})")), "{said}");
         assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(9), "{took:?}");
     }
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_a_case_for_ca_pem() {
+    let (server, _) = https_stand_in("not_given.pem");
+    let (status, said) = call(&[&format!("base_url={}", server.url())], &[]);
+    assert_eq!(status, TLS, "{said}");
+    assert!(said.contains("give its certificate as ca_pem"), "{said}");
+    assert!(server.requests().is_empty());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use files_session::{ErrorKind, Session, Site, agent_config};
+use files_session::{ErrorKind, Session, Site, agent_config, ureq};
 use support::{Reply, Server, lets_in, login, watchdog};
 
 /// Says inside which namespaces the test is.
@@ -102,14 +102,23 @@ fn localhost_is_only_ever_a_loopback_address() {
     // Where a hosts file sends it, somebody waits for the password.
     let listener = TcpListener::bind("10.99.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
-    for site in [format!("http://localhost:{port}"), format!("http://localhost.:{port}")] {
-        let start = Instant::now();
-        let error = Session::login(&Site::new(site), &login()).unwrap_err();
+    let localhost = format!("http://localhost:{port}");
+    let proxy = ureq::Proxy::new(&localhost).unwrap();
+    let proxy = agent_config().proxy(Some(proxy)).build();
+    let start = Instant::now();
+    for (site, advice) in [
+        (Site::new(&localhost), "write 127.0.0.1 in the address of the site"),
+        (Site::new(format!("http://localhost.:{port}")), "in the address of the site"),
+        (Site::new("http://a.invalid").allow_http().config(proxy), "in the address of the proxy"),
+    ] {
+        let error = Session::login(&site.retries(4), &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         let said = error.to_string();
         assert!(said.contains("localhost is 10.99.0.1 on this machine, which is not a loopback"));
-        assert!(start.elapsed() < Duration::from_millis(375), "it was tried again");
+        assert!(said.contains(advice), "{said}");
     }
+    // The waits between five tries are longer than this.
+    assert!(start.elapsed() < Duration::from_secs(5), "it was tried again");
     listener.set_nonblocking(true).unwrap();
     assert!(listener.accept().is_err(), "somebody was connected to");
 }

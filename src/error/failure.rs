@@ -198,7 +198,8 @@ impl Failure {
             (_, Some(Stage::Localhost(ip))) => write!(
                 f,
                 "localhost is {ip} on this machine, which is not a loopback address: \
-                 correct the hosts file, or give the site's address as 127.0.0.1"
+                 correct the hosts file, or write 127.0.0.1 in the address of {}",
+                if self.proxy.is_some() { "the proxy" } else { "the site" }
             ),
             (ureq::Error::ConnectProxyFailed(why), _) => write!(
                 f,
@@ -215,7 +216,7 @@ impl Failure {
                  check the address, and the network's name servers"
             ),
             (source, Some(_)) if is_tls(source) => {
-                write!(f, "no trusted connection to {peer}: {}", tls_advice(source))
+                write!(f, "no trusted connection to {peer}: {}", tls_advice(source, caller))
             }
             (source, Some(_)) => write!(
                 f,
@@ -231,7 +232,7 @@ impl Failure {
                 write!(f, "the response of {host} is not HTTP: is this a Files.com site?")
             }
             (source, None) if wants_client_certificate(&source.to_string()) => {
-                write!(f, "{host} ended the connection: {CLIENT_CERTIFICATE}")
+                write!(f, "{host} ended the connection: {}", client_certificate(caller))
             }
             (source, None) => write!(
                 f,
@@ -343,42 +344,46 @@ fn cause(source: &ureq::Error) -> String {
     }
 }
 
-const CLIENT_CERTIFICATE: &str =
-    "the site wants a client certificate: add one to the TLS configuration";
-
-/// Whether this is the alert for it, by the words of rustls 0.23 and OpenSSL 3. Their types are not
+/// Whether this is the alert for a missing client certificate, by the words of rustls 0.23 and OpenSSL 3. Their types are not
 /// this crate's to name, and no more than advice hangs on it.
 fn wants_client_certificate(source: &str) -> bool {
     source.contains("CertificateRequired") || source.contains("certificate required")
 }
 
+fn client_certificate(caller: Caller) -> &'static str {
+    caller.name(
+        "the site wants a client certificate: add one to the TLS configuration",
+        "the site wants a client certificate, which C's options have no place for",
+    )
+}
+
 /// What to do about a TLS failure, by the words of rustls 0.23 and OpenSSL 3 for it.
-fn tls_advice(source: &ureq::Error) -> &'static str {
-    const ADVICE: [(&str, &str); 4] = [
-        (
-            "not valid yet|not yet valid|NotValidYet",
-            "the certificate is not valid yet: is the clock of this machine set?",
-        ),
-        (
-            "expired|Expired",
-            "the certificate has expired: check the clock of this machine, or tell the site's \
-             administrator",
-        ),
-        (
-            "not valid for|NotValidForName|mismatch",
-            "the certificate is for another name: check the address of the site",
-        ),
-        (
-            "UnknownIssuer|BadSignature|unable to get local issuer|self-signed|signature failure",
+fn tls_advice(source: &ureq::Error, caller: Caller) -> &'static str {
+    let source = source.to_string();
+    let says = |words: &[&str]| words.iter().any(|words| source.contains(words));
+    if says(&["not valid yet", "not yet valid", "NotValidYet"]) {
+        "the certificate is not valid yet: is the clock of this machine set?"
+    } else if says(&["expired", "Expired"]) {
+        "the certificate has expired: check the clock of this machine, or tell the site's \
+         administrator"
+    } else if says(&["not valid for", "NotValidForName", "mismatch"]) {
+        "the certificate is for another name: check the address of the site"
+    } else if says(&[
+        "UnknownIssuer",
+        "BadSignature",
+        "unable to get local issuer",
+        "self-signed",
+        "signature failure",
+    ]) {
+        caller.name(
             "the certificate's issuer is not trusted; if the site uses a private CA, add its \
              certificate",
-        ),
-    ];
-    let source = source.to_string();
-    let says = |words: &str| words.split('|').any(|words| source.contains(words));
-    match ADVICE.iter().find(|(words, _)| says(words)) {
-        Some((_, advice)) => advice,
-        None if wants_client_certificate(&source) => CLIENT_CERTIFICATE,
-        None => "check the address, and whether something between here and the site intercepts TLS",
+            "the certificate's issuer is not trusted; if the site uses a private CA, give its \
+             certificate as ca_pem",
+        )
+    } else if wants_client_certificate(&source) {
+        client_certificate(caller)
+    } else {
+        "check the address, and whether something between here and the site intercepts TLS"
     }
 }

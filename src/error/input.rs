@@ -66,7 +66,7 @@ impl InvalidInput {
             ),
             InvalidInput::PlainHttp(host) => write!(
                 f,
-                "plain http would send the password to {} unprotected: use https, \
+                "plain http would send a password or a session id to {} unprotected: use https, \
                  or set {} if that is meant",
                 Shown(host),
                 caller.name("allow_http()", "allow_http")
