@@ -13,6 +13,8 @@ use std::io::Write;
 use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -71,12 +73,15 @@ fn inside(test: &str, hosts: &str, resolv_conf: &str) -> bool {
 }
 
 /// A name server on this machine's port 53. It knows one address of every name, if asked for IPv4,
-/// and says nothing if asked for IPv6.
-fn name_server_without_ipv6() {
+/// and says nothing if asked for IPv6. It counts the questions.
+fn name_server_without_ipv6() -> Arc<AtomicUsize> {
     let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
+    let questions = Arc::new(AtomicUsize::new(0));
+    let count = questions.clone();
     thread::spawn(move || {
         let mut query = [0; 512];
         while let Ok((length, from)) = socket.recv_from(&mut query) {
+            count.fetch_add(1, Ordering::Relaxed);
             let question = &query[12..length];
             let end = question.iter().position(|byte| *byte == 0).unwrap() + 1;
             let question = &question[..end + 4];
@@ -91,6 +96,7 @@ fn name_server_without_ipv6() {
             let _ = socket.send_to(&response, from);
         }
     });
+    questions
 }
 
 #[test]
@@ -143,7 +149,7 @@ fn a_look_up_has_no_shorter_limit_than_the_call() {
     if !inside("a_look_up_has_no_shorter_limit_than_the_call", "", resolv_conf) {
         return;
     }
-    name_server_without_ipv6();
+    let questions = name_server_without_ipv6();
     let server = Server::with(lets_in);
     let port = server.addr.port();
     // The C library waits for the other half of its question for longer than connecting may take.
@@ -153,9 +159,10 @@ fn a_look_up_has_no_shorter_limit_than_the_call() {
     let session = Session::login(&site.clone().config(config().build()), &login()).unwrap();
     assert!(start.elapsed() > Duration::from_secs(1), "the name server was not slow");
     // The name is not looked up again for the logout.
-    let start = Instant::now();
+    let asked = questions.load(Ordering::Relaxed);
+    assert!(asked > 0);
     session.logout().unwrap();
-    assert!(start.elapsed() < Duration::from_secs(1), "it was looked up again");
+    assert_eq!(questions.load(Ordering::Relaxed), asked, "it was looked up again");
 
     // A proxy's name is looked up by the same rule.
     let proxy = files_session::ureq::Proxy::new(&format!("http://proxy.test:{port}")).unwrap();
@@ -173,7 +180,7 @@ fn a_look_up_has_no_shorter_limit_than_the_call() {
     let start = Instant::now();
     assert_eq!(Session::login(&through, &login()).unwrap_err().kind(), ErrorKind::Timeout);
     let took = start.elapsed();
-    assert!((limit..limit + Duration::from_millis(900)).contains(&took), "{took:?}");
+    assert!((limit..limit + Duration::from_millis(1500)).contains(&took), "{took:?}");
 
     let error = Session::login(&site.timeout(Duration::from_millis(700)), &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");

@@ -565,9 +565,9 @@ fn plain_http_leaves_this_machine_only_if_allowed() {
 
 // What this machine lacks
 
-/// Less than the first wait before a retry.
+/// Less than the waits before the three retries, which are 2.6 s at least.
 #[cfg(target_os = "linux")]
-const AT_ONCE: Duration = Duration::from_millis(350);
+const WITHOUT_RETRIES: Duration = Duration::from_millis(2500);
 
 #[cfg(target_os = "linux")]
 #[test]
@@ -601,7 +601,7 @@ fn too_many_open_files_are_said_and_not_tried_again() {
         let said = error.to_string();
         assert!(said.contains("no file descriptor or memory left"), "{said} {error:?}");
         assert!(said.contains("ulimit -n"), "{said}");
-        assert!(took < AT_ONCE, "{took:?}");
+        assert!(took < WITHOUT_RETRIES, "{took:?}");
     }
 }
 
@@ -620,7 +620,7 @@ fn a_thread_that_can_not_be_had_is_said_and_not_tried_again() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("no thread could be started to look up the name of mysite"), "{said}");
-    assert!(start.elapsed() < AT_ONCE, "{:?}", start.elapsed());
+    assert!(start.elapsed() < WITHOUT_RETRIES, "{:?}", start.elapsed());
 }
 
 #[cfg(unix)]
