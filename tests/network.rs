@@ -274,6 +274,22 @@ fn a_login_that_may_have_arrived_is_sent_once() {
 }
 
 #[test]
+fn a_login_goes_over_no_connection_that_was_idle_for_long_and_a_logout_does() {
+    let server = Server::with(lets_in);
+    let site = server.site();
+    let first = Session::login(&site, &login()).unwrap();
+    thread::sleep(Duration::from_millis(15_500));
+    let second = Session::login(&site, &login()).unwrap();
+    first.logout().unwrap();
+    second.logout().unwrap();
+    let mut connections: Vec<_> =
+        server.requests().iter().map(|request| request.connection).collect();
+    assert_eq!(connections[..2], [0, 1]);
+    connections.sort_unstable();
+    assert_eq!(connections, [0, 0, 1, 1]);
+}
+
+#[test]
 fn a_login_is_sent_again_after_a_fitting_retry_after() {
     for status in [429, 503] {
         let wait = Reply::http(status, "Retry-After: 1\r\n", "");

@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
@@ -135,6 +136,31 @@ fn clones_of_a_site_share_one_pool() {
         Session::login(&site, &login()).unwrap();
     }
     assert!(server.requests().iter().all(|request| request.connection == 0));
+}
+
+#[test]
+fn each_open_session_keeps_a_connection_for_its_logout() {
+    // All logins are answered together, so that none can go over another's connection.
+    let all = Arc::new(Barrier::new(20));
+    let server = Server::with(move |request| {
+        if request.line.starts_with("POST") {
+            all.wait();
+        }
+        lets_in(request)
+    });
+    let site = server.site();
+    let logins: Vec<_> = (0..20)
+        .map(|_| {
+            let site = site.clone();
+            thread::spawn(move || Session::login(&site, &login()).unwrap())
+        })
+        .collect();
+    let sessions: Vec<_> = logins.into_iter().map(|login| login.join().unwrap()).collect();
+    for session in sessions {
+        session.logout().unwrap();
+    }
+    assert_eq!(server.requests().len(), 40);
+    assert!(server.requests().iter().all(|request| request.connection < 20));
 }
 
 #[test]
