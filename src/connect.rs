@@ -307,3 +307,25 @@ impl Transport for BoundedTransport {
         self.inner.is_tls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_used_again_for_a_minute_and_for_their_own_name() {
+        let known = [IpAddr::from([127, 0, 0, 9])];
+        let used_again = |name: &str, age| {
+            let resolver = CachingResolver::default();
+            let since = Instant::now().checked_sub(Duration::from_secs(age)).unwrap();
+            let (name, addresses) = (name.to_owned(), known.to_vec());
+            *resolver.known() = Some(Known { name, addresses, since });
+            let uri = Uri::from_static("http://localhost");
+            resolver.look_up(&uri, Duration::from_secs(60)).unwrap() == known
+        };
+        assert!(used_again("localhost", 0));
+        assert!(used_again("localhost", 50));
+        assert!(!used_again("localhost", 61));
+        assert!(!used_again("elsewhere", 0));
+    }
+}

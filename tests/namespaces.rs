@@ -144,6 +144,30 @@ fn localhost_works_by_its_name() {
 }
 
 #[test]
+fn without_a_port_it_is_the_schemes() {
+    if !inside("without_a_port_it_is_the_schemes", "127.0.0.1 site.test\n", "") {
+        return;
+    }
+    let refusal = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+    for (address, port) in [
+        ("http://site.test", 80),
+        ("http://127.0.0.1", 80),
+        #[cfg(feature = "_tls")]
+        ("https://site.test", 443),
+        #[cfg(feature = "_tls")]
+        ("https://127.0.0.1", 443),
+    ] {
+        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let server = thread::spawn(move || listener.accept().unwrap().0.write_all(refusal));
+        let site = Site::new(address).allow_http().retries(0);
+        let error = Session::login(&site, &login()).unwrap_err();
+        // Nobody else listens here.
+        assert_ne!(error.kind(), ErrorKind::Connect, "{address}: {error}");
+        server.join().unwrap().unwrap();
+    }
+}
+
+#[test]
 fn a_look_up_has_no_shorter_limit_than_the_call() {
     let resolv_conf = "nameserver 127.0.0.1\noptions timeout:1 attempts:2\n";
     if !inside("a_look_up_has_no_shorter_limit_than_the_call", "", resolv_conf) {
