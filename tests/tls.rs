@@ -121,6 +121,7 @@ fn a_response_of_the_largest_size_comes_over_tls_too() {
     assert_eq!(Session::login(&site, &login()).unwrap().id, "x");
 }
 
+#[cfg(not(all(feature = "native-tls", feature = "platform-verifier")))]
 #[test]
 fn a_tls_library_that_is_not_built_in_is_an_error() {
     let missing = [
