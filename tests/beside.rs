@@ -5,11 +5,11 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
-use support::{PROXY_VARIABLES, stand_in, watchdog};
+use support::{PROXY_VARIABLES, start_stand_in, watchdog};
 
 #[test]
 fn a_crate_with_a_ureq_of_its_own_exchanges_a_configuration() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let mut cargo = Command::new(env!("CARGO"));
     cargo
         .args(["run", "--quiet", "--manifest-path"])

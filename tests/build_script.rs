@@ -5,24 +5,24 @@ mod support;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use support::stand_in;
+use support::{stand_in, start_stand_in, watchdog};
 
 fn cargo(command: &str, url: &str, password: &str) -> Output {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script");
-    Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
         .args([command, "--quiet", "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build_script/Cargo.toml"))
         .env("CARGO_TARGET_DIR", target)
         .env("FILES_BASE_URL", url)
         .env("FILES_USERNAME", stand_in::USERNAME)
-        .env("FILES_PASSWORD", password)
-        .output()
-        .unwrap()
+        .env("FILES_PASSWORD", password);
+    watchdog::busy(|| cargo.output().unwrap())
 }
 
 #[test]
 fn a_build_script_logs_in_fetches_a_value_and_logs_out() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let output = cargo("run", &server.base_url(), stand_in::PASSWORD);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");

@@ -16,7 +16,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use support::tls::{Ca, VALID};
-use support::{PROXY_VARIABLES, Reply, Server, lets_in, nobody, stand_in, watchdog};
+use support::{
+    PROXY_VARIABLES, Reply, Server, lets_in, nobody, stand_in, start_stand_in, watchdog,
+};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -172,7 +174,7 @@ fn https_stand_in(name: &str) -> (Server, PathBuf) {
 #[test]
 fn every_function_works_from_c() {
     let program = program("cc", &C, &source("all.c"), "all");
-    says_ok(Command::new(&program).arg(stand_in::start().base_url()));
+    says_ok(Command::new(&program).arg(start_stand_in().base_url()));
 
     // Every function of the header is called there.
     let text = fs::read_to_string(source("all.c")).unwrap();
@@ -197,7 +199,7 @@ fn nothing_leaks_and_nothing_is_misused_under_valgrind() {
         return;
     }
     let program = program("cc", &C, &source("all.c"), "all_valgrind");
-    says_ok(valgrind(&program).arg(stand_in::start().base_url()));
+    says_ok(valgrind(&program).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_valgrind.pem");
     let (other, _) = https_stand_in("other_valgrind.pem");
     // Valgrind takes what ring's assembly decrypts for uninitialised, so it is not asked for that.
@@ -237,7 +239,7 @@ fn nothing_is_misused_under_address_sanitizer() {
         .arg(out().join("asan").join(target).join("debug/libfiles_session.a"))
         .args(["-lpthread", "-ldl", "-lm", "-o"])
         .arg(&program));
-    says_ok(Command::new(&program).arg(stand_in::start().base_url()));
+    says_ok(Command::new(&program).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_asan.pem");
     says_ok(Command::new(&program).arg(server.url()).arg(ca));
 }
@@ -245,7 +247,7 @@ fn nothing_is_misused_under_address_sanitizer() {
 #[test]
 fn eight_threads_with_small_stacks_have_sessions_of_their_own() {
     let program = program("cc", &C, &source("threads.c"), "threads");
-    says_ok(Command::new(&program).arg(stand_in::start().base_url()));
+    says_ok(Command::new(&program).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_threads.pem");
     says_ok(Command::new(&program).arg(server.url()).arg(fs::read_to_string(ca).unwrap()));
 }
@@ -415,7 +417,7 @@ fn the_header_is_good_for_every_standard() {
 fn the_wrapper_for_cpp_works() {
     if has("c++", "the wrapper for C++") {
         let program = program("c++", &CPP, &source("cpp.cpp"), "cpp");
-        says_ok(Command::new(&program).arg(stand_in::start().base_url()));
+        says_ok(Command::new(&program).arg(start_stand_in().base_url()));
     }
 }
 
@@ -425,7 +427,7 @@ fn the_wrapper_for_python_works() {
         let library = libraries().join("libfiles_session.so");
         let mut python = Command::new("python3");
         python.env("PYTHONDONTWRITEBYTECODE", "1");
-        says_ok(python.arg(source("session.py")).arg(library).arg(stand_in::start().base_url()));
+        says_ok(python.arg(source("session.py")).arg(library).arg(start_stand_in().base_url()));
     }
 }
 
@@ -457,7 +459,7 @@ fn run_line(line: &str, place: &Path) -> Output {
 /// Runs the README's program with the right password and a wrong one.
 #[track_caller]
 fn logs_in(command: &mut Command) {
-    let server = stand_in::start();
+    let server = start_stand_in();
     command
         .env("FILES_BASE_URL", server.base_url())
         .env("FILES_USERNAME", stand_in::USERNAME)

@@ -5,7 +5,7 @@ mod support;
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use support::{example, stand_in};
+use support::{example, stand_in, start_stand_in};
 
 const VARIABLES: [&str; 4] = ["FILES_BASE_URL", "FILES_USERNAME", "FILES_PASSWORD", "FILES_OTP"];
 
@@ -57,7 +57,7 @@ fn without_environment_it_logs_in_at_its_own_stand_in() {
 
 #[test]
 fn with_environment_it_logs_in_at_that_site() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let url = server.base_url();
     let with = |username, password| {
         [

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use files_session::{ApiError, Error, ErrorKind, Login, Session, Site, TwoFactor, ureq};
-use support::{Reply, Server, lets_in, login, stand_in};
+use support::{Reply, Server, lets_in, login, stand_in, start_stand_in};
 
 /// What `Debug` of a site has of them.
 const SITE_NONES: usize = 2;
@@ -18,7 +18,7 @@ fn log_in(answer: impl AsRef<[u8]>) -> Result<Session, Error> {
 
 #[test]
 fn login_and_logout_work_against_the_stand_in() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let site = Site::new(server.base_url());
     let session = Session::login(&site, &login()).unwrap();
     assert_eq!(session.id, stand_in::SESSION_ID);
@@ -396,7 +396,7 @@ fn answers_come_in_every_form_that_http_allows() {
 #[test]
 fn a_second_factor_is_answered_by_the_method_offered() {
     for user in ["totp", "yubi"] {
-        let server = stand_in::start();
+        let server = start_stand_in();
         let site = Site::new(server.base_url());
         let login = Login::new(user, stand_in::PASSWORD);
         let error = Session::login(&site, &login).unwrap_err();
@@ -412,7 +412,7 @@ fn a_second_factor_is_answered_by_the_method_offered() {
 
 #[test]
 fn a_known_code_can_go_in_the_first_request() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let login = Login::new("totp", stand_in::PASSWORD).otp(stand_in::OTP);
     Session::login(&Site::new(server.base_url()), &login).unwrap().logout().unwrap();
 }
@@ -453,7 +453,7 @@ fn the_data_of_a_refusal_is_kept_whole() {
 
 #[test]
 fn an_earlier_session_is_resumed_by_its_id() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let site = Site::new(server.base_url());
     let id = Session::login(&site, &login()).unwrap().id;
     // Another process, knowing no more than the id.
@@ -489,7 +489,7 @@ fn the_longest_id_is_sent() {
 
 #[test]
 fn the_auth_header_authenticates_another_call() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let session = Session::login(&Site::new(server.base_url()), &login()).unwrap();
     let (name, value) = session.auth_header();
     assert_eq!(name, "X-FilesAPI-Auth");
@@ -501,7 +501,7 @@ fn the_auth_header_authenticates_another_call() {
 
 #[test]
 fn a_logout_of_no_session_is_an_error() {
-    let server = stand_in::start();
+    let server = start_stand_in();
     let session = Session::resume(&Site::new(server.base_url()), "gone").unwrap();
     assert_eq!(session.logout().unwrap_err().kind(), ErrorKind::InvalidSession);
 }

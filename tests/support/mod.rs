@@ -21,6 +21,12 @@ pub fn login() -> Login<'static> {
     Login::new(stand_in::USERNAME, stand_in::PASSWORD)
 }
 
+/// Starts the stand-in for Files.com.
+pub fn start_stand_in() -> httpmock::MockServer {
+    watchdog::test();
+    stand_in::start()
+}
+
 /// What a server got.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {

@@ -8,7 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long nothing may happen.
 const STANDS_STILL: Duration = Duration::from_secs(120);
+/// How long nothing may be seen to happen while something busy is going on, such as a build.
+const BUSY_STANDS_STILL: Duration = Duration::from_secs(900);
 
 /// The tests that are running, and when one of them last did something.
 static STATE: Mutex<(Vec<String>, Option<Instant>)> = Mutex::new((Vec::new(), None));
@@ -67,12 +70,14 @@ fn watch() {
     loop {
         thread::sleep(Duration::from_secs(1));
         let state = STATE.lock().unwrap();
-        let still = state.1.is_some_and(|last| last.elapsed() > STANDS_STILL);
-        if still && !state.0.is_empty() && BUSY.load(Ordering::Relaxed) == 0 {
+        let busy = BUSY.load(Ordering::Relaxed) > 0;
+        let limit = if busy { BUSY_STANDS_STILL } else { STANDS_STILL };
+        let still = state.1.is_some_and(|last| last.elapsed() > limit);
+        if still && !state.0.is_empty() {
             // Past the test runner's capture.
             let _ = writeln!(
                 io::stderr(),
-                "\n*** nothing has happened for {STANDS_STILL:?} in: {}",
+                "\n*** nothing has happened for {limit:?} in: {}",
                 state.0.join(", ")
             );
             std::process::exit(101);
