@@ -23,7 +23,9 @@ use crate::tls;
 
 /// A Files.com site: where to log in, and how to reach it.
 ///
-/// Cheap to clone; clones share one pool of connections. Nothing is checked and nothing is sent
+/// Cheap to clone; clones share one pool of connections. A login's connection waits there for the
+/// logout, for up to five minutes. A login goes over an idle one only within 15 s, because it can't
+/// be sent again if the connection has died in silence. Nothing is checked and nothing is sent
 /// before the first call: a setting that can't be used is that call's
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
 ///
@@ -123,7 +125,8 @@ impl Site {
 
     /// Allows plain http to any host. Default: only to a loopback host (`localhost`,
     /// `127.0.0.0/8`, `[::1]`), and to that only over a connection that stays on this machine: a
-    /// proxy is then only used if it is on a loopback host itself.
+    /// proxy is then only used if it is on a loopback host itself. `localhost` is connected to only
+    /// at a loopback address, whatever a hosts file or a name server says.
     ///
     /// The password and the session id then cross the network readable for anyone.
     #[must_use]
@@ -231,6 +234,8 @@ impl fmt::Debug for Site {
 /// for http (never `HTTP_PROXY`), else `all_proxy` or `ALL_PROXY`; `no_proxy` or `NO_PROXY` name
 /// the exceptions. A loopback host is never reached through a proxy of the environment. Another
 /// `.proxy(…)` replaces it, and `.proxy(None)` means none.
+///
+/// Another `TlsConfig` means rustls, as ureq has it, unless its `provider` says `NativeTls`.
 ///
 /// Change what you need, build it, and hand it to [`Site::config`]:
 ///
