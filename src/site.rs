@@ -339,6 +339,19 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_are_those_of_the_documentation() {
+        let config = agent_config().build();
+        let seconds = |n| Some(Duration::from_secs(n));
+        assert_eq!(config.timeouts().global, seconds(60));
+        assert_eq!(config.timeouts().connect, seconds(10));
+        assert_eq!(Some(config.max_idle_age()), seconds(300));
+        assert_eq!(config.max_response_header_size(), 16_384);
+        assert_eq!(Site::default().max_retries(), 3);
+        let agent = concat!("files-session/", env!("CARGO_PKG_VERSION"));
+        assert!(matches!(config.user_agent(), AutoHeaderValue::Provided(v) if v.as_str() == agent));
+    }
+
+    #[test]
     fn the_time_limit_is_the_sites_or_else_the_configurations() {
         let site = || Site::new("http://localhost");
         let config = |limit| agent_config().timeout_global(limit).build();

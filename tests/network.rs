@@ -380,6 +380,12 @@ fn a_logout_whose_first_try_had_worked_is_done() {
             result.unwrap();
             assert_eq!(times, 2);
         }
+        // What a try in between says does not undo it.
+        let later = Reply::http(503, "Retry-After: 0\r\n", "");
+        let broken = Reply::nothing().then_close();
+        let (times, result) = sent([broken, later, gone.clone()], "logout");
+        result.unwrap();
+        assert_eq!(times, 3);
         // Where no earlier try can have worked, it is the error that it is.
         let (times, result) = sent([gone.clone()], "logout");
         assert_eq!((times, result.unwrap_err().api().is_some()), (1, true));
@@ -574,6 +580,25 @@ fn a_header_of_16_kib_is_read_and_not_a_byte_more() {
     };
     assert_eq!(log_in(16_384).unwrap().id, "x");
     let error = log_in(16_385).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transport);
+    assert!(error.to_string().contains("larger than any of Files.com"), "{error}");
+}
+
+#[test]
+fn a_response_of_144_kib_with_all_that_frames_it_is_read_and_not_a_byte_more() {
+    let log_in = |n: usize| {
+        // Six bytes for each one of the body, the chunk that ends it, and a header for the rest.
+        let body = format!(r#"{{"id":"x","a":"{}"}}"#, "y".repeat(21_900));
+        let chunks: String = body.chars().map(|c| format!("1\r\n{c}\r\n")).collect();
+        let chunks = chunks + "0\r\n\r\n";
+        let head = "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\nX: \r\n\r\n";
+        let padding = format!("X: {}", "y".repeat(n - head.len() - chunks.len()));
+        let response = head.replace("X: ", &padding) + &chunks;
+        assert_eq!(response.len(), n);
+        Session::login(&Server::new([Reply::raw(response)]).site(), &login())
+    };
+    assert_eq!(log_in(147_456).unwrap().id, "x");
+    let error = log_in(147_457).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transport);
     assert!(error.to_string().contains("larger than any of Files.com"), "{error}");
 }
