@@ -288,15 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_needs_loopback_or_leave() {
-        for url in ["http://localhost.test.invalid", "http://127.0.0.1.test.invalid"] {
-            let refused = |site: Site| matches!(site.target(), Err(InvalidInput::PlainHttp(_)));
-            assert!(refused(Site::new(url)), "{url}");
-            assert!(!refused(Site::new(url).allow_http()), "{url}");
-        }
-    }
-
-    #[test]
     fn a_language_must_be_a_valid_header_value() {
         let longest = "x".repeat(256);
         let too_long = "x".repeat(257);

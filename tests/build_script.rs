@@ -16,7 +16,10 @@ fn cargo(command: &str, url: &str, password: &str) -> Output {
         .env("CARGO_TARGET_DIR", target)
         .env("FILES_BASE_URL", url)
         .env("FILES_USERNAME", stand_in::USERNAME)
-        .env("FILES_PASSWORD", password);
+        .env("FILES_PASSWORD", password)
+        // The script's own requests are ureq's, which would go to loopback through a proxy.
+        .env("NO_PROXY", "127.0.0.1")
+        .env("no_proxy", "127.0.0.1");
     watchdog::busy(|| cargo.output().unwrap())
 }
 

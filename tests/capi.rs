@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use support::tls::{Ca, VALID};
 use support::{
-    PROXY_VARIABLES, Reply, Server, lets_in, nobody, stand_in, start_stand_in, watchdog,
+    Reply, Server, lets_in, nobody, stand_in, start_stand_in, watchdog, without_proxies,
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -149,6 +149,7 @@ fn source(name: &str) -> PathBuf {
 fn says_ok(command: &mut Command) {
     let output = run(command);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n", "{command:?}");
+    assert!(output.stderr.is_empty(), "the library prints: {output:?}");
 }
 
 /// Runs a program under valgrind: no error, and nothing left.
@@ -264,10 +265,9 @@ fn call(options: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     let program = PROGRAM.get_or_init(|| program("cc", &C, &source("call.c"), "call"));
     let mut command = Command::new(program);
-    for name in PROXY_VARIABLES {
-        command.env_remove(name);
-    }
+    without_proxies(&mut command);
     let output = run(command.args(options).envs(environment.iter().copied()));
+    assert!(output.stderr.is_empty(), "the library prints: {output:?}");
     let said = String::from_utf8(output.stdout).unwrap();
     let (status, text) = said.trim_end().split_once(' ').unwrap();
     (status.parse().unwrap(), text.to_owned())
@@ -621,4 +621,26 @@ fn exactly_the_functions_of_the_header_are_exported() {
     let declared = functions_of_the_header();
     assert!(declared.len() > 30, "{declared:?}");
     assert_eq!(exported, declared);
+}
+
+#[test]
+fn the_shared_library_needs_no_newer_glibc_than_any_program_of_the_toolchain() {
+    if !cfg!(target_env = "gnu") || !has("nm", "which glibc the shared library needs") {
+        return;
+    }
+    let newest = |file: &Path| {
+        let symbols = run(Command::new("nm").arg("-D").arg(file)).stdout;
+        let symbols = String::from_utf8(symbols).unwrap();
+        let versions = symbols.lines().filter_map(|line| {
+            let version = line.split_once("@GLIBC_")?.1;
+            version.split('.').map(|part| part.parse().ok()).collect::<Option<Vec<u32>>>()
+        });
+        versions.max().unwrap()
+    };
+    let library = newest(&libraries().join("libfiles_session.so"));
+    assert!(library <= newest(&env::current_exe().unwrap()), "glibc {library:?}");
+    // Nor does it ask for one by relocations that an older one does not know.
+    let libraries = libraries().join("libfiles_session.so");
+    let nm = run(Command::new("nm").arg("-D").arg(libraries)).stdout;
+    assert!(!String::from_utf8(nm).unwrap().contains("GLIBC_ABI_DT_RELR"));
 }

@@ -59,6 +59,9 @@ fn collect_error(error: &Error) {
     if let Some(location) = error.location() {
         FORMATTED.lock().unwrap().push(location.to_owned());
     }
+    if let Some(source) = error.source() {
+        assert!(!error.to_string().contains(&source.to_string()), "{error} repeats its source");
+    }
     let mut source = error.source();
     while let Some(error) = source {
         FORMATTED.lock().unwrap().push(format!("{error} {error:?} {error:#?}"));

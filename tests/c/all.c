@@ -178,9 +178,12 @@ static void second_factor(const char *base_url)
         files_session_free(session);
         options.password = "password";
 
+        /* It goes to the host that asked, whatever base_url says. */
+        options.base_url = "http://127.0.0.1:9";
         CHECK(files_session_answer(&options, asked, "123456", &session, &error) ==
               FILES_SESSION_OK);
-        CHECK(session && !error);
+        CHECK(session && !error && same(files_session_base_url(session), base_url));
+        options.base_url = base_url;
         files_session_error_free(asked);
         CHECK(files_session_logout(session, NULL) == FILES_SESSION_OK);
         files_session_free(session);

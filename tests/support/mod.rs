@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -177,12 +179,20 @@ impl Server {
 
     /// Answers each request with what `reply` says.
     pub fn with(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        Server::start("http", true, reply, std::net::TcpStream::try_clone)
+        Server::on(loopback(), reply)
+    }
+
+    /// The same, at an address of the test's own.
+    pub fn on(
+        listener: TcpListener,
+        reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> Server {
+        Server::start("http", listener, true, reply, TcpStream::try_clone)
     }
 
     /// The same, but it keeps nothing: for more requests than memory is to be spent on.
     pub fn forgetful(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
-        Server::start("http", false, reply, std::net::TcpStream::try_clone)
+        Server::start("http", loopback(), false, reply, TcpStream::try_clone)
     }
 
     /// The same over TLS.
@@ -190,7 +200,7 @@ impl Server {
         config: Arc<rustls::ServerConfig>,
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Server {
-        Server::start("https", true, reply, move |socket| {
+        Server::start("https", loopback(), true, reply, move |socket| {
             let connection =
                 rustls::ServerConnection::new(config.clone()).map_err(io::Error::other)?;
             Ok(rustls::StreamOwned::new(connection, socket.try_clone()?))
@@ -199,12 +209,12 @@ impl Server {
 
     fn start<S: Read + Write>(
         scheme: &'static str,
+        listener: TcpListener,
         keep: bool,
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
         open: impl Fn(&TcpStream) -> io::Result<S> + Send + Sync + 'static,
     ) -> Server {
         watchdog::test();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
         let addr = listener.local_addr().expect("its number");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let closed = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
@@ -217,7 +227,7 @@ impl Server {
                 thread::spawn(move || {
                     let (reply, open, kept, count, closed) = &*shared;
                     // A client that goes away is no fault of the server's.
-                    let _ = open(&socket).and_then(|stream| {
+                    let result = open(&socket).and_then(|stream| {
                         let mut stream = BufReader::new(stream);
                         while let Some(mut request) = read_request(&mut stream, connection)? {
                             watchdog::progress();
@@ -235,6 +245,11 @@ impl Server {
                         }
                         Ok(())
                     });
+                    if result.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+                        // TLS failed, and an alert says so. A reset must not overtake it.
+                        let _ = socket.shutdown(Shutdown::Write);
+                        let _ = io::copy(&mut &socket, &mut io::sink());
+                    }
                     drop(socket);
                     closed.0.lock().unwrap().push(connection);
                     closed.1.notify_all();
@@ -269,6 +284,10 @@ impl Server {
         let method = |request: &Request| request.line.split(' ').next().unwrap().to_owned();
         self.requests().iter().map(method).collect()
     }
+}
+
+fn loopback() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").expect("a loopback port")
 }
 
 fn read_request(stream: &mut impl BufRead, connection: usize) -> io::Result<Option<Request>> {
@@ -338,16 +357,48 @@ pub const PROXY_VARIABLES: [&str; 8] = [
 ];
 
 /// A program among the examples, which `cargo test` has built beside the tests.
-pub fn example(name: &str) -> std::process::Command {
+pub fn example(name: &str) -> Command {
     watchdog::test();
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
     path.extend(["examples", name]);
     assert!(path.exists(), "{} is missing: `cargo test` builds it", path.display());
-    let mut command = std::process::Command::new(path);
+    let mut command = Command::new(path);
+    without_proxies(&mut command);
+    command
+}
+
+/// Takes the proxies of the machine out of a program's environment.
+pub fn without_proxies(command: &mut Command) -> &mut Command {
     for name in PROXY_VARIABLES {
         command.env_remove(name);
     }
     command
+}
+
+/// One test of this binary in a process of its own, behind another program such as a shell that
+/// sets something up for it; [`passes`] runs it.
+pub fn again(before: &[&str], test: &str) -> Command {
+    watchdog::test();
+    let this = std::env::current_exe().unwrap();
+    let (program, before) = match before {
+        [] => (this.as_os_str(), before),
+        [program, rest @ ..] => (OsStr::new(*program), rest),
+    };
+    let mut command = Command::new(program);
+    command.args(before);
+    if program != this.as_os_str() {
+        command.arg(&this);
+    }
+    without_proxies(command.args(["--exact", test, "--nocapture"]));
+    command
+}
+
+/// Runs a test [`again`]: there is one of this name, and it passes.
+#[track_caller]
+pub fn passes(command: &mut Command) {
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }

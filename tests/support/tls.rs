@@ -51,6 +51,13 @@ impl Ca {
         self.server_with(name, VALID, |config| config.with_client_cert_verifier(verifier))
     }
 
+    /// A client's certificate of this CA, and its key.
+    pub fn client(&self) -> (Certificate, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(Vec::<String>::new()).unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
     fn server_with(
         &self,
         name: &str,
