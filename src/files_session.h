@@ -149,7 +149,8 @@ enum {
     FILES_SESSION_TLS = 3,
     /* A time limit ran out. */
     FILES_SESSION_TIMEOUT = 4,
-    /* The connection broke after it was made, or what came back is not HTTP, or is too large. */
+    /* The connection broke after it was made, or what came back is not HTTP, or its header is too
+     * large. */
     FILES_SESSION_TRANSPORT = 5,
     /* A response, but not one of the Files.com API: a redirect, a page of some other server. */
     FILES_SESSION_UNEXPECTED_RESPONSE = 6,

@@ -233,7 +233,8 @@ impl fmt::Debug for Site {
 /// The environment is read as curl reads it: `https_proxy` or `HTTPS_PROXY` for https, `http_proxy`
 /// for http (never `HTTP_PROXY`), else `all_proxy` or `ALL_PROXY`; `no_proxy` or `NO_PROXY` name
 /// the exceptions. A loopback host is never reached through a proxy of the environment. Another
-/// `.proxy(…)` replaces it, and `.proxy(None)` means none.
+/// `.proxy(…)` replaces it, and `.proxy(None)` means none. Write a proxy's port: without one, ureq
+/// takes 80, or 443 for an https proxy.
 ///
 /// Another `TlsConfig` means rustls, as ureq has it, unless its `provider` says `NativeTls`.
 ///

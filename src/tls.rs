@@ -1,5 +1,5 @@
-//! What the features chose for TLS: rustls goes before native-tls, and the system's roots before
-//! the built-in ones, where both are on.
+//! What the features chose for TLS: rustls goes before native-tls where both are on, and trusts the
+//! system's roots only with `platform-verifier`.
 
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 

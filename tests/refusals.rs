@@ -389,6 +389,7 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         ("https://mysite.files.com/hunter2", "has a path"),
         ("ftp://mysite.files.com", "scheme ftp"),
         ("https://", "no host"),
+        ("https://a b", "'a b' is not a host name"),
     ] {
         let site = Site::new(url);
         let error = Session::login(&site, &login()).unwrap_err();

@@ -387,3 +387,106 @@ fn tls_advice(source: &ureq::Error, caller: Caller) -> &'static str {
         "check the address, and whether something between here and the site intercepts TLS"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Error;
+    use super::*;
+
+    /// The judgement of an error of ureq's, over a configuration whose limits are all different.
+    fn judged(source: ureq::Error, stage: Option<Stage>) -> (ErrorKind, String) {
+        let seconds = |n| Some(Duration::from_secs(n));
+        let config = ureq::Agent::config_builder()
+            .proxy(None)
+            .timeout_per_call(seconds(1))
+            .timeout_resolve(seconds(2))
+            .timeout_connect(seconds(3))
+            .timeout_send_request(seconds(4))
+            .timeout_send_body(seconds(5))
+            .timeout_recv_response(seconds(6))
+            .timeout_recv_body(seconds(7))
+            .timeout_per_read(seconds(8))
+            .timeout_per_write(seconds(9))
+            .build();
+        let timeout = Duration::from_secs(60);
+        let context = Context { host: "a.example", proxy: None, timeout, config: &config };
+        let source = match stage {
+            Some(stage) => Unsent { stage, by_proxy: false, source }.into(),
+            None => source,
+        };
+        let error = Error::failed(source, context);
+        (error.kind(), error.to_string())
+    }
+
+    #[test]
+    fn each_time_limit_is_named_with_its_length_and_what_to_do() {
+        let advice = "allow more time there";
+        for (reason, says, advice) in [
+            (
+                Timeout::Global,
+                "60s, the time limit of the call (Site::timeout)",
+                "try again, or allow more time",
+            ),
+            (
+                Timeout::Connect,
+                "3s, the time limit for connecting (timeout_connect of the configuration)",
+                "check the address and the network, or allow more time for connecting",
+            ),
+            (Timeout::PerCall, "1s, a time limit of the configuration (per call)", advice),
+            (Timeout::Resolve, "2s, a time limit of the configuration (resolve)", advice),
+            (Timeout::SendRequest, "4s, a time limit of the configuration (send request)", advice),
+            (Timeout::SendBody, "5s, a time limit of the configuration (send body)", advice),
+            (
+                Timeout::RecvResponse,
+                "6s, a time limit of the configuration (receive response)",
+                advice,
+            ),
+            (Timeout::RecvBody, "7s, a time limit of the configuration (receive body)", advice),
+            (Timeout::PerRead, "8s, a time limit of the configuration (per read)", advice),
+            (Timeout::PerWrite, "9s, a time limit of the configuration (per write)", advice),
+        ] {
+            let sentence = format!("no response from a.example within {says}: {advice}");
+            assert_eq!(judged(ureq::Error::Timeout(reason), None), (ErrorKind::Timeout, sentence));
+        }
+        let (kind, said) = judged(ureq::Error::Timeout(Timeout::Global), Some(Stage::LookUp));
+        assert_eq!(kind, ErrorKind::Timeout);
+        assert!(said.ends_with(": check the network's name servers, or allow more time"), "{said}");
+    }
+
+    #[test]
+    fn the_cause_is_named_where_it_is_known() {
+        let io = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
+        for (source, says) in [
+            (io(io::ErrorKind::ConnectionRefused), "connection refused"),
+            (io(io::ErrorKind::UnexpectedEof), "unexpected end of file"),
+            (ureq::Error::Io(io::Error::other("the source's words")), "no reason is known"),
+            (ureq::Error::Io(io::Error::from_raw_os_error(99_999)), "an error of the system"),
+            (ureq::Error::HostNotFound, "the name has no address of the kind that is wanted"),
+            (ureq::Error::ConnectionFailed, "no reason is known"),
+        ] {
+            let says =
+                format!("no connection to a.example: {says}; check the address and the network");
+            assert_eq!(judged(source, Some(Stage::Connect)), (ErrorKind::Connect, says));
+        }
+        let (_, said) = judged(io(io::ErrorKind::OutOfMemory), Some(Stage::Connect));
+        assert!(said.contains("no file descriptor or memory left"), "{said}");
+    }
+
+    #[cfg(feature = "rustls")]
+    #[test]
+    fn what_a_tls_library_says_is_of_tls() {
+        let pem = b"-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n";
+        let pem = ureq::tls::parse_pem(pem).next().and_then(Result::err).unwrap();
+        assert!(matches!(pem, ureq::Error::Pem(_)), "{pem:?}");
+        for source in [
+            pem,
+            ureq::Error::Rustls(rustls::Error::DecryptError),
+            ureq::Error::Tls("no"),
+            ureq::Error::TlsRequired,
+            ureq::Error::Io(io::ErrorKind::InvalidData.into()),
+        ] {
+            let shown = format!("{source:?}");
+            assert_eq!(judged(source, Some(Stage::Connect)).0, ErrorKind::Tls, "{shown}");
+        }
+    }
+}

@@ -31,7 +31,8 @@ pub enum ErrorKind {
     Tls = 3,
     /// A time limit ran out.
     Timeout = 4,
-    /// The connection broke after it was made, or what came back is not HTTP, or is too large.
+    /// The connection broke after it was made, or what came back is not HTTP, or its header is too
+    /// large.
     Transport = 5,
     /// A response, but not one of the Files.com API.
     UnexpectedResponse = 6,
