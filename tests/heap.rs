@@ -151,8 +151,12 @@ fn an_open_session_over_https_holds_at_most_130_kb() {
 
     let ca = Ca::new();
     let server = Server::tls(ca.server("127.0.0.1", VALID), lets_in);
-    let root = Certificate::from_der(ca.certificate.der()).to_owned();
-    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&[root])).build();
+    // As many roots as are built in.
+    let others: Vec<Ca> = (0..150).map(|i| Ca::named(&i.to_string())).collect();
+    let roots = others.iter().chain([&ca]);
+    let roots: Vec<_> =
+        roots.map(|ca| Certificate::from_der(ca.certificate.der()).to_owned()).collect();
+    let tls = TlsConfig::builder().root_certs(RootCerts::new_with_certs(&roots)).build();
     let site = server.site().config(agent_config().tls_config(tls).build());
     // What the first connection of a process sets up for good is not the session's.
     held(&site);
