@@ -3,7 +3,7 @@
 mod support;
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -35,7 +35,10 @@ impl Tunnel {
                     let mut server = TcpStream::connect(target)?;
                     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
                     let mut back = (server.try_clone()?, client.try_clone()?);
-                    thread::spawn(move || io::copy(&mut back.0, &mut back.1));
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut back.0, &mut back.1);
+                        back.1.shutdown(Shutdown::Both)
+                    });
                     io::copy(&mut client, &mut server).map(drop)
                 });
             }
@@ -68,6 +71,34 @@ fn a_call_goes_through_a_proxy() {
     // The name is the proxy's to look up.
     assert!(heads[0].starts_with("CONNECT mysite.test.invalid:80 HTTP/1.1\r\n"), "{heads:?}");
     assert!(heads[0].contains("Proxy-Authorization: Basic dXNlcjpzZWNyZXQ="), "{heads:?}");
+}
+
+#[test]
+fn a_login_through_a_tunnel_that_may_have_arrived_is_sent_once() {
+    for reply in [Reply::nothing().then_close(), Reply::nothing().then_reset()] {
+        let server = Server::new([reply, Reply::session()]);
+        let proxy = Tunnel::to(server.addr);
+        let site = Site::new("http://mysite.test.invalid").allow_http();
+        let site = through(site, &format!("http://{}", proxy.addr)).retries(3);
+        let error = Session::login(&site, &login()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport, "{error}");
+        assert!(
+            error.to_string().contains("mysite.test.invalid"),
+            "not the proxy's fault: {error}"
+        );
+        assert_eq!((server.requests().len(), proxy.heads().len()), (1, 1));
+    }
+}
+
+#[test]
+fn the_time_limit_for_connecting_ends_with_the_tunnel() {
+    let server = Server::with(|request| lets_in(request).after(Duration::from_millis(1500)));
+    let proxy = Tunnel::to(server.addr);
+    let proxy = ureq::Proxy::new(&format!("http://{}", proxy.addr)).unwrap();
+    let config = agent_config().proxy(Some(proxy)).timeout_connect(Some(Duration::from_secs(1)));
+    let site = Site::new("http://mysite.test.invalid").allow_http().config(config.build());
+    Session::login(&site, &login()).unwrap().logout().unwrap();
+    assert_eq!(server.methods(), ["POST", "DELETE"]);
 }
 
 fn run_example(url: &str, variables: &[(&str, &str)]) -> Output {
@@ -424,7 +455,7 @@ fn a_login_is_sent_on_to_another_region_only_once() {
 #[cfg(feature = "_tls")]
 #[test]
 fn a_second_factor_asked_for_in_another_region_is_answered_there() {
-    let (region, _, site) = region(|request| match request.number {
+    let (region, here, site) = region(|request| match request.number {
         0 => Reply::json(
             401,
             r#"{"type":"not-authenticated/two-factor-authentication-error",
@@ -446,4 +477,6 @@ fn a_second_factor_asked_for_in_another_region_is_answered_there() {
     assert_eq!(session.base_url(), "https://eu.files.com");
     session.logout().unwrap();
     assert_eq!(region.methods(), ["POST", "POST", "POST", "POST", "DELETE"]);
+    // Only the first login was for the site that the caller named.
+    assert_eq!(here.methods(), ["POST"]);
 }
