@@ -695,13 +695,12 @@ fn an_open_session_holds_one_descriptor_and_no_thread() {
     let held = |of: &str| std::fs::read_dir(format!("/proc/self/{of}")).unwrap().count();
     let login = login();
     let (files, threads) = (held("fd"), held("task"));
-    // The look-up of a name has a thread, which is gone at once.
-    let by_name = Site::new("http://files-session.invalid").allow_http().retries(0);
-    let limit = Duration::from_secs(60);
-    assert_eq!(
-        Session::login(&by_name.timeout(limit), &login).unwrap_err().kind(),
-        ErrorKind::Connect
-    );
+    // The look-up of a name has a thread, which is gone at once. A label has at most 63 characters,
+    // so no name server is asked for this one.
+    let proxy = ureq::Proxy::new(&format!("http://{}.invalid:3128", "a".repeat(64))).unwrap();
+    let by_name = Site::new("http://mysite.test.invalid").allow_http().retries(0);
+    let by_name = by_name.config(agent_config().proxy(Some(proxy)).build());
+    assert_eq!(Session::login(&by_name, &login).unwrap_err().kind(), ErrorKind::Connect);
     let session = Session::login(&Site::new(url), &login).unwrap();
     assert_eq!(held("fd"), files + 1);
     session.logout().unwrap();
@@ -721,6 +720,7 @@ fn an_ipv6_address_is_connected_to() {
         Ok(listener) => listener,
         Err(error) => {
             let _ = writeln!(io::stderr(), "\n*** NOT TESTED, no IPv6 loopback address: {error}\n");
+            assert!(std::env::var_os("CI").is_none(), "no IPv6 loopback address");
             return;
         }
     };
