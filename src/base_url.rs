@@ -1,66 +1,89 @@
-//! The address of a site: the one place that says what a host may be, which ones stay on this
-//! machine, and which ones are under `files.com`.
+//! The address of a site: what a host may be, which hosts stay on this machine, and which ones are
+//! under `files.com`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use ureq::http::Uri;
 
 use crate::error::InvalidInput;
+use crate::text::Sanitized;
 
-/// Behind the origin, the path of the API.
+/// The path of the API.
 const API: &str = "/api/rest/v1";
 
 /// The origin of a site, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     origin: String,
-    /// The address of the two calls.
+    host: String,
+    /// Where both calls go.
     pub(crate) endpoint: Uri,
 }
 
 impl BaseUrl {
     /// Checks an address. One without a scheme means https.
     pub(crate) fn parse(url: &str) -> Result<BaseUrl, InvalidInput> {
-        // Before anything else, so that no message shows what stands there.
+        // Checked first, so that no message shows a password.
         if url.contains('@') {
-            return Err(InvalidInput::UserInfo);
+            return Err(InvalidInput::new(
+                "the site's address contains a user name or password: pass them to the login",
+            ));
         }
         let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
         let scheme = scheme.to_ascii_lowercase();
         if !matches!(&*scheme, "https" | "http") {
-            return Err(InvalidInput::Scheme(scheme));
+            return Err(InvalidInput::from(format!(
+                "the site's address has the scheme {}: use https",
+                Sanitized(&scheme)
+            )));
         }
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        for (sign, part) in [('#', "fragment"), ('?', "query")] {
-            if path.contains(sign) {
-                return Err(InvalidInput::NotAnOrigin(part));
-            }
-        }
-        let path = path.strip_suffix('/').unwrap_or(path);
-        if !path.is_empty() && path != API {
-            return Err(InvalidInput::NotAnOrigin("path"));
+        let api_path = path.strip_suffix('/').unwrap_or(path);
+        let excess = match path {
+            _ if path.contains('#') => Some("fragment"),
+            _ if path.contains('?') => Some("query"),
+            _ if !api_path.is_empty() && api_path != API => Some("path"),
+            _ => None,
+        };
+        if let Some(part) = excess {
+            return Err(InvalidInput::from(format!(
+                "the site's address has a {part}: \
+                 give only scheme and host, such as https://mysite.files.com"
+            )));
         }
 
         let (host, port) = split_authority(authority);
         let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+        let invalid_host = || match &*host {
+            "" => InvalidInput::new(
+                "the site's address has no host: write it as https://mysite.files.com",
+            ),
+            host => InvalidInput::from(format!(
+                "'{}' is not a host name or IP address: write the site as https://mysite.files.com",
+                Sanitized(host)
+            )),
+        };
         if !is_host(&host) {
-            return Err(InvalidInput::Host(host));
-        }
-        if let Some(port) = port.filter(|port| !is_port(port)) {
-            return Err(InvalidInput::Port(port.to_owned()));
+            return Err(invalid_host());
         }
         let mut origin = scheme + "://" + &host;
         if let Some(port) = port {
+            if !is_port(port) {
+                return Err(InvalidInput::from(format!(
+                    "the site's address has the port '{}': it must be a number from 1 to 65535",
+                    Sanitized(port)
+                )));
+            }
             origin = origin + ":" + port;
         }
         let endpoint = origin.clone() + API + "/sessions";
-        let endpoint = Uri::try_from(endpoint).map_err(|_| InvalidInput::Host(host))?;
-        Ok(BaseUrl { origin, endpoint })
+        let endpoint = Uri::try_from(endpoint).map_err(|_| invalid_host())?;
+        Ok(BaseUrl { origin, host, endpoint })
     }
 
-    /// The place of another region, as a refusal names it: a host under `files.com`, bare or as
-    /// `https://host`. Any other is not to get a password.
+    /// The site in another region, as a refusal names it: a host under `files.com`, bare or as
+    /// `https://host`. No other host may get a password.
     pub(crate) fn region(host: &str) -> Option<BaseUrl> {
         let region = BaseUrl::parse(host).ok()?;
         let is_under_files_com = region.host().ends_with(".files.com");
@@ -68,7 +91,7 @@ impl BaseUrl {
         (region.is_https() && is_under_files_com && !has_port).then_some(region)
     }
 
-    /// Scheme, host and, where one was given, port.
+    /// Scheme, host and, if it was given, port.
     pub(crate) fn as_str(&self) -> &str {
         &self.origin
     }
@@ -77,22 +100,26 @@ impl BaseUrl {
         self.endpoint.scheme_str() == Some("https")
     }
 
-    /// Whether a connection stays on this machine.
+    /// Whether a connection to this host stays on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(self.host())
     }
 
     pub(crate) fn host(&self) -> &str {
-        self.endpoint.host().unwrap_or_default()
+        &self.host
     }
 
-    /// Host and, where one was given, port: for messages.
+    pub(crate) fn port(&self) -> u16 {
+        self.endpoint.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+    }
+
+    /// Host and, if it was given, port: for messages.
     pub(crate) fn authority(&self) -> &str {
         self.endpoint.authority().map_or("", |authority| authority.as_str())
     }
 }
 
-/// Host and port. The colon of a port is the one behind a bracket, or else the only one.
+/// Host and port. The port follows the last colon that isn't inside brackets.
 pub(crate) fn split_authority(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -118,7 +145,7 @@ pub(crate) fn is_port(port: &str) -> bool {
     port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|n| n > 0)
 }
 
-/// The address that a host is, where it is one: an IPv6 address stands in brackets.
+/// The IP address, if the host is one. IPv6 addresses are in brackets.
 pub(crate) fn ip(host: &str) -> Option<IpAddr> {
     match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
@@ -126,13 +153,12 @@ pub(crate) fn ip(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// The one name that stays on this machine.
+/// The one name that means this machine.
 pub(crate) fn is_localhost(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
 }
 
-/// Whether a connection to this host stays on this machine: `localhost`, which is connected to
-/// only at a loopback address, `127.0.0.0/8`, `[::1]`.
+/// Whether a connection to this host stays on this machine: `localhost`, `127.0.0.0/8`, `[::1]`.
 pub(crate) fn is_loopback(host: &str) -> bool {
     is_localhost(host) || ip(host).is_some_and(|ip| ip.is_loopback())
 }
@@ -172,44 +198,44 @@ mod tests {
 
     #[test]
     fn addresses_that_are_refused() {
-        let host = |host: &str| InvalidInput::Host(host.to_owned());
         let too_long = "a".repeat(254);
-        for (url, error) in [
-            ("", host("")),
-            ("https://", host("")),
-            ("https://.", host("")),
-            ("https:///", host("")),
-            ("https://:443", host("")),
-            ("https://a..b", host("a..b")),
-            ("https://a.b..", host("a.b.")),
-            ("https://a b", host("a b")),
-            ("https://a\nb", host("a\nb")),
-            ("https://münchen.example", host("münchen.example")),
-            ("https://a%2eb", host("a%2eb")),
-            ("https://[::1", host("[:")),
-            ("https://[::g]", host("[::g]")),
-            ("https://[127.0.0.1]", host("[127.0.0.1]")),
-            ("https://::1", host(":")),
-            (too_long.as_str(), host(&too_long)),
-            ("ftp://mysite.files.com", InvalidInput::Scheme("ftp".to_owned())),
-            ("//mysite.files.com", InvalidInput::NotAnOrigin("path")),
-            ("https://u:p@mysite.files.com", InvalidInput::UserInfo),
-            ("u:p@https://mysite.files.com", InvalidInput::UserInfo),
-            ("https://-a.example", host("-a.example")),
-            ("https://a-.example", host("a-.example")),
-            ("https://mysite.files.com/@", InvalidInput::UserInfo),
-            ("https://mysite.files.com/x", InvalidInput::NotAnOrigin("path")),
-            ("https://mysite.files.com//", InvalidInput::NotAnOrigin("path")),
-            ("https://mysite.files.com\\x", InvalidInput::NotAnOrigin("path")),
-            ("https://mysite.files.com/api/rest/v1/x", InvalidInput::NotAnOrigin("path")),
-            ("https://mysite.files.com?x", InvalidInput::NotAnOrigin("query")),
-            ("https://mysite.files.com/?x#y", InvalidInput::NotAnOrigin("fragment")),
-            ("https://mysite.files.com:", InvalidInput::Port(String::new())),
-            ("https://mysite.files.com:0", InvalidInput::Port("0".to_owned())),
-            ("https://mysite.files.com:65536", InvalidInput::Port("65536".to_owned())),
-            ("https://mysite.files.com:+1", InvalidInput::Port("+1".to_owned())),
+        for (url, message) in [
+            ("", "has no host"),
+            ("https://", "has no host"),
+            ("https://.", "has no host"),
+            ("https:///", "has no host"),
+            ("https://:443", "has no host"),
+            ("https://a..b", "'a..b' is not a host name"),
+            ("https://a.b..", "'a.b.' is not a host name"),
+            ("https://a b", "'a b' is not a host name"),
+            ("https://a\nb", "'a\\u{a}b' is not a host name"),
+            ("https://münchen.example", "'münchen.example' is not a host name"),
+            ("https://a%2eb", "'a%2eb' is not a host name"),
+            ("https://[::1", "'[:' is not a host name"),
+            ("https://[::g]", "'[::g]' is not a host name"),
+            ("https://[127.0.0.1]", "'[127.0.0.1]' is not a host name"),
+            ("https://::1", "':' is not a host name"),
+            (too_long.as_str(), "is not a host name"),
+            ("ftp://mysite.files.com", "scheme ftp"),
+            ("//mysite.files.com", "has a path"),
+            ("https://u:p@mysite.files.com", "user name or password"),
+            ("u:p@https://mysite.files.com", "user name or password"),
+            ("https://-a.example", "'-a.example' is not a host name"),
+            ("https://a-.example", "'a-.example' is not a host name"),
+            ("https://mysite.files.com/@", "user name or password"),
+            ("https://mysite.files.com/x", "has a path"),
+            ("https://mysite.files.com//", "has a path"),
+            ("https://mysite.files.com\\x", "has a path"),
+            ("https://mysite.files.com/api/rest/v1/x", "has a path"),
+            ("https://mysite.files.com?x", "has a query"),
+            ("https://mysite.files.com/?x#y", "has a fragment"),
+            ("https://mysite.files.com:", "the port ''"),
+            ("https://mysite.files.com:0", "the port '0'"),
+            ("https://mysite.files.com:65536", "the port '65536'"),
+            ("https://mysite.files.com:+1", "the port '+1'"),
         ] {
-            assert_eq!(BaseUrl::parse(url), Err(error), "{url}");
+            let error = BaseUrl::parse(url).unwrap_err().to_string();
+            assert!(error.contains(message), "{url}: {error}");
         }
     }
 

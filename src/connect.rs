@@ -1,19 +1,18 @@
-//! The connections under a call: ureq's own, kept within bounds. The only file that uses
-//! `ureq::unversioned`; nothing of it is built by its fields, and nothing else of it is used than
-//! what has met no break since ureq 3.0.
+//! The connections under a call. The only file that uses `ureq::unversioned`: only items that have
+//! not changed since ureq 3.0, and no struct is constructed by its fields.
 //!
-//! What the promises of this crate need beyond ureq's connections:
+//! What this adds to ureq's connections:
 //!
-//! - Names are looked up once, and `localhost` is only ever this machine.
-//! - A failure before anything was sent is marked, because a login may be repeated only then.
-//! - All that is received in response to one request is counted, early hints and trailers included.
-//! - A proxy has one time limit for opening a tunnel. ureq gives it the whole time for each read.
-//! - What was sent is wiped: the buffer of an idle connection would else still hold the password.
+//! - A name is looked up before ureq is asked to connect, so that reusing a connection needs no
+//!   lookup. `localhost` is never looked up.
+//! - A failure before anything was sent is marked, because a login may be retried only then.
+//! - All bytes received in response to a request are counted, with early hints and trailers.
+//! - Opening a proxy's tunnel has one time limit. ureq applies the full limit to each read.
+//! - Sent bytes are wiped, because the buffer of an idle connection would still hold the password.
+//! - A connection with unread bytes in a buffer of the TLS library does not count as open.
 
-use std::any::Any;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -23,159 +22,164 @@ use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
-use ureq::{Agent, Error, Proxy, Timeout};
+use ureq::{Agent, Error, Timeout};
 
 use crate::base_url;
-use crate::error::{Stage, Unsent, is_io_shortage};
-use crate::limits::{ADDRESSES_MAX_AGE, MAX_RECEIVED_BYTES};
+use crate::canceller::Canceller;
+use crate::error::{ConnectError, Stage, is_shortage};
+use crate::limits::{
+    ADDRESSES_MAX_AGE, LOOKUP_STACK_BYTES, MAX_CACHED_HOSTS, MAX_RECEIVED_BYTES, MAX_WRITE_BYTES,
+};
 
-/// One pool of connections, and what is known of names.
-#[derive(Debug, Clone)]
-pub(crate) struct Connections {
-    pub(crate) agent: Agent,
-    resolver: CachingResolver,
+/// What the sessions of a site share: the TLS configuration, which ureq keeps in its connector, and
+/// a DNS cache.
+#[derive(Debug, Default)]
+pub(crate) struct Shared {
+    connector: DefaultConnector,
+    cache: Mutex<Vec<CacheEntry>>,
 }
-
-impl Connections {
-    pub(crate) fn new(config: Config) -> Connections {
-        let resolver = CachingResolver::default();
-        let connector =
-            BoundedConnector { inner: DefaultConnector::default(), resolver: resolver.clone() };
-        Connections { agent: Agent::with_parts(config, connector, resolver.clone()), resolver }
-    }
-
-    /// Looks a proxy's name up before the call needs it. ureq would count the look-up against the
-    /// time limit for connecting, which is too short for a name server that is slow to fail.
-    pub(crate) fn look_up_proxy(&self, proxy: &Proxy, limit: Duration) -> Result<(), Error> {
-        match self.resolver.look_up(proxy.uri(), limit) {
-            Ok(_) => Ok(()),
-            Err((stage, source)) => Err(Unsent { stage, by_proxy: true, source }.into()),
-        }
-    }
-}
-
-/// The addresses of the name that was looked up last.
-#[derive(Debug, Clone, Default)]
-struct CachingResolver(Arc<Mutex<Option<Known>>>);
 
 #[derive(Debug)]
-struct Known {
-    name: String,
-    addresses: Vec<IpAddr>,
-    since: Instant,
+struct CacheEntry {
+    host: String,
+    port: u16,
+    addresses: Vec<SocketAddr>,
+    /// `None` after a connection has failed.
+    fresh_since: Option<Instant>,
 }
 
-impl Resolver for CachingResolver {
-    fn resolve(
+impl Shared {
+    /// An agent with no connection yet, which connects to these addresses: the proxy's, if the
+    /// configuration has one, or else the site's.
+    pub(crate) fn agent(self: &Arc<Self>, config: Config, addresses: Vec<SocketAddr>) -> Agent {
+        let connector =
+            BoundedConnector { shared: self.clone(), has_proxy: config.proxy().is_some() };
+        Agent::with_parts(config, connector, Addresses(addresses))
+    }
+
+    /// The addresses of a host, from the cache or by a lookup. If the lookup fails, the last known
+    /// addresses are used; so it gets half of the limit if there are any.
+    pub(crate) fn look_up(
         &self,
-        uri: &Uri,
-        config: &Config,
-        timeout: NextTimeout,
-    ) -> Result<ResolvedSocketAddrs, Error> {
-        let addresses = self.look_up(uri, *timeout.after).map_err(|(stage, source)| {
-            let source = match source {
-                Error::Timeout(_) => Error::Timeout(timeout.reason),
-                other => other,
-            };
-            Unsent { stage, by_proxy: false, source }
-        })?;
-        let https = uri.scheme_str() == Some("https");
-        let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-        let addresses = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
-        let mut resolved = self.empty();
-        for address in config.ip_family().keep_wanted(addresses.collect::<Vec<_>>().into_iter()) {
-            if resolved.len() == MAX_ADDRESSES {
-                break;
+        (host, port): (&str, u16),
+        limit: Duration,
+        canceller: &Canceller,
+    ) -> Result<Vec<SocketAddr>, (Stage, Error)> {
+        if let Some(ip) = base_url::ip(host) {
+            return Ok(vec![SocketAddr::new(ip, port)]);
+        }
+        if base_url::is_localhost(host) {
+            return Ok(localhost(port));
+        }
+        let known = self.lock().iter().find(|entry| entry.host == host && entry.port == port).map(
+            |entry| {
+                let age = entry.fresh_since.map(|since| since.elapsed());
+                (entry.addresses.clone(), age.is_some_and(|age| age < ADDRESSES_MAX_AGE))
+            },
+        );
+        let known = match known {
+            Some((addresses, true)) => return Ok(addresses),
+            stale => stale.map(|(addresses, _)| addresses),
+        };
+        let limit = if known.is_some() { limit / 2 } else { limit };
+        let name = host.to_owned();
+        // Don't hold the lock during the lookup.
+        match run_with_timeout(limit, canceller, move || addresses_of(&name, port)) {
+            Ok(addresses) => {
+                self.remember(host, port, &addresses);
+                Ok(addresses)
             }
-            resolved.push(address);
+            Err(error) => known.ok_or(error),
         }
-        if resolved.is_empty() {
-            let (stage, source) = (Stage::Connect, Error::HostNotFound);
-            return Err(Unsent { stage, by_proxy: false, source }.into());
+    }
+
+    fn remember(&self, host: &str, port: u16, addresses: &[SocketAddr]) {
+        let (host, addresses) = (host.to_owned(), addresses.to_vec());
+        let mut cache = self.lock();
+        cache.retain(|entry| entry.host != host || entry.port != port);
+        cache.insert(0, CacheEntry { host, port, addresses, fresh_since: Some(Instant::now()) });
+        cache.truncate(MAX_CACHED_HOSTS);
+    }
+
+    /// Makes the next connection look its host up again.
+    fn expire(&self) {
+        self.lock().iter_mut().for_each(|entry| entry.fresh_since = None);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<CacheEntry>> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// RFC 6761, section 6.3: `localhost` is this machine, whatever a hosts file or name server says.
+/// Without IPv6, `[::1]` is left out, so that an error is about 127.0.0.1.
+fn localhost(port: u16) -> Vec<SocketAddr> {
+    let ipv6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    let ips = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
+    ips.into_iter().take(1 + usize::from(ipv6)).map(|ip| SocketAddr::new(ip, port)).collect()
+}
+
+fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let found = (name, port).to_socket_addrs().map_err(|error| {
+        // If no descriptor is free, getaddrinfo reports an unrelated error.
+        match UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)) {
+            Err(shortage) if is_shortage(&shortage) => shortage,
+            _ => error,
         }
+    })?;
+    let mut addresses: Vec<SocketAddr> = found.collect();
+    addresses.dedup();
+    if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
+}
+
+/// Runs `work` in a thread, because getaddrinfo has no timeout. At the end of the limit, or at the
+/// cancellation, the thread is left behind.
+fn run_with_timeout<T: Send + 'static>(
+    limit: Duration,
+    canceller: &Canceller,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, (Stage, Error)> {
+    fn lock<T>(slot: &Mutex<Option<T>>) -> MutexGuard<'_, Option<T>> {
+        slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+    let slot = Arc::new(Mutex::new(None));
+    let (result, done) = (slot.clone(), canceller.clone());
+    thread::Builder::new()
+        .stack_size(LOOKUP_STACK_BYTES)
+        .spawn(move || {
+            *lock(&result) = Some(work());
+            done.wake();
+        })
+        .map_err(|error| (Stage::LookupThread, error.into()))?;
+    canceller.wait(limit, || lock(&slot).is_some());
+    let result = lock(&slot).take();
+    match result {
+        Some(result) => result.map_err(|error| (Stage::Lookup, error.into())),
+        None => Err((Stage::Lookup, Error::Timeout(Timeout::Connect))),
+    }
+}
+
+/// ureq's view of the addresses that were looked up before.
+#[derive(Debug)]
+struct Addresses(Vec<SocketAddr>);
+
+impl Resolver for Addresses {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        /// The capacity of ureq's list.
+        const CAPACITY: usize = 16;
+        let mut resolved = self.empty();
+        self.0.iter().take(CAPACITY).for_each(|address| resolved.push(*address));
         Ok(resolved)
     }
 }
 
-/// What ureq's list of addresses holds.
-const MAX_ADDRESSES: usize = 16;
-
-impl CachingResolver {
-    fn look_up(&self, uri: &Uri, limit: Duration) -> Result<Vec<IpAddr>, (Stage, Error)> {
-        let host = uri.host().unwrap_or_default();
-        if let Some(ip) = base_url::ip(host) {
-            return Ok(vec![ip]);
-        }
-        let mut known = self.known();
-        if let Some(known) = &*known {
-            if known.name == host && known.since.elapsed() < ADDRESSES_MAX_AGE {
-                return Ok(known.addresses.clone());
-            }
-        }
-        // No other thread waits for this look-up.
-        *known = None;
-        drop(known);
-        let name = host.to_owned();
-        let addresses = within(limit, move || addresses_of(&name))?;
-        if base_url::is_localhost(host) {
-            // Plain http is allowed to it because it is this machine. A hosts file or a name
-            // server can say something else.
-            if let Some(other) = addresses.iter().find(|ip| !ip.is_loopback()) {
-                return Err((Stage::Localhost(*other), Error::HostNotFound));
-            }
-        }
-        let name = host.to_owned();
-        *self.known() = Some(Known { name, addresses: addresses.clone(), since: Instant::now() });
-        Ok(addresses)
-    }
-
-    fn forget(&self) {
-        *self.known() = None;
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, Option<Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn addresses_of(name: &str) -> io::Result<Vec<IpAddr>> {
-    let looked_up = (name, 0).to_socket_addrs().map_err(|error| {
-        // Without a descriptor to ask a name server with, the C library says something else.
-        match UdpSocket::bind(("127.0.0.1", 0)) {
-            Err(shortage) if is_io_shortage(&shortage) => shortage,
-            _ => error,
-        }
-    })?;
-    let mut addresses: Vec<IpAddr> = looked_up.map(|address| address.ip()).collect();
-    addresses.dedup();
-    Ok(addresses)
-}
-
-/// Does `work` on a thread of its own, because the system's look-up knows no time limit. Past the
-/// limit the thread is left to itself.
-fn within<T: Send + 'static>(
-    limit: Duration,
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T, (Stage, Error)> {
-    let (sender, receiver) = mpsc::sync_channel(1);
-    thread::Builder::new()
-        .spawn(move || sender.send(work()))
-        .map_err(|error| (Stage::LookUpThread, error.into()))?;
-    let result = match receiver.recv_timeout(limit) {
-        Ok(result) => result.map_err(Error::from),
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::Timeout(Timeout::Global)),
-        Err(mpsc::RecvTimeoutError::Disconnected) => Err(Error::HostNotFound),
-    };
-    result.map_err(|source| (Stage::LookUp, source))
-}
-
-/// ureq's connector; its failures are marked, and what it makes is kept within bounds.
+/// ureq's connector, with its failures marked and its connections bounded.
 ///
-/// ureq calls it once more, from the inside, to connect to a proxy.
+/// For a proxy, ureq calls it again from within the first call.
 #[derive(Debug)]
 struct BoundedConnector {
-    inner: DefaultConnector,
-    resolver: CachingResolver,
+    shared: Arc<Shared>,
+    has_proxy: bool,
 }
 
 impl Connector<()> for BoundedConnector {
@@ -186,82 +190,80 @@ impl Connector<()> for BoundedConnector {
         details: &ConnectionDetails,
         _: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
-        // ureq panics over a configuration that it can't work with, such as a client certificate
-        // that is none. What is half done by then is dropped.
-        let due = Instant::now() + *details.timeout.after;
-        let connected = catch_unwind(AssertUnwindSafe(|| self.inner.connect(details, None)));
-        let error = match connected {
-            Ok(Ok(inner)) => return Ok(inner.map(|inner| BoundedTransport::new(inner, due))),
-            Ok(Err(error)) => error,
-            Err(panic) => {
-                let (stage, source) = (Stage::Config(message(&*panic)), Error::ConnectionFailed);
-                return Err(Unsent { stage, by_proxy: false, source }.into());
-            }
-        };
-        self.resolver.forget();
-        let through_proxy = details.config.proxy().is_some();
-        Err(match Unsent::of(error) {
-            // Marked on the inside, where only a proxy is connected to.
-            Ok(unsent) => Unsent { by_proxy: unsent.by_proxy || through_proxy, ..unsent },
-            Err(source) => {
-                let by_proxy = matches!(source, Error::ConnectProxyFailed(_) | Error::Protocol(_));
-                Unsent { stage: Stage::Connect, by_proxy, source }
-            }
+        // Only a request over the kept connection has a configuration of its own. If that
+        // connection is no longer open, the next one needs a lookup and the current proxy first.
+        if details.request_level {
+            let (stage, source) = (Stage::Reuse, Error::ConnectionFailed);
+            return Err(ConnectError { stage, by_proxy: false, source }.into());
         }
-        .into())
+        let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
+        let deadline = is_to_proxy.then(|| Instant::now() + *details.timeout.after);
+        let error = match self.shared.connector.connect(details, None) {
+            Ok(inner) => return Ok(inner.map(|inner| BoundedTransport::new(inner, deadline))),
+            Err(error) => error,
+        };
+        self.shared.expire();
+        Err(ConnectError::marked(error)
+            .unwrap_or_else(|source| {
+                let refused = matches!(source, Error::ConnectProxyFailed(_) | Error::Protocol(_));
+                let by_proxy = is_to_proxy || refused;
+                ConnectError { stage: Stage::Connect, by_proxy, source }
+            })
+            .into())
     }
 }
 
-/// What a panic says.
-fn message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("ureq panicked").to_owned()
-}
-
-/// A connection, with bounds on what is received in response to what was last written.
+/// A connection that bounds what is received in response to each request.
 #[derive(Debug)]
 struct BoundedTransport {
     inner: Box<dyn Transport>,
     received: usize,
-    tunnel: Tunnel,
-}
-
-/// Whether a proxy is being asked for a tunnel.
-#[derive(Debug, Clone, Copy)]
-enum Tunnel {
-    /// Nothing was written yet; connecting has time until then.
-    Fresh(Instant),
-    /// The first thing that was written is ureq's CONNECT, and the proxy has time until then.
-    Asked(Instant),
-    /// There is a tunnel, or there is no proxy.
-    Done,
+    /// The deadline for opening the tunnel. `None` once it is open, and without a proxy.
+    tunnel_deadline: Option<Instant>,
+    /// The timeout that ureq passed last.
+    last_timeout: Option<NextTimeout>,
 }
 
 impl BoundedTransport {
-    fn new(inner: Box<dyn Transport>, due: Instant) -> Self {
-        BoundedTransport { inner, received: 0, tunnel: Tunnel::Fresh(due) }
+    fn new(inner: Box<dyn Transport>, tunnel_deadline: Option<Instant>) -> Self {
+        BoundedTransport { inner, received: 0, tunnel_deadline, last_timeout: None }
     }
 
-    /// What is left of a limit. ureq gives a proxy the whole of it for each read.
-    fn left(&self, mut timeout: NextTimeout) -> NextTimeout {
-        if let Tunnel::Asked(due) = self.tunnel {
-            let left = due.saturating_duration_since(Instant::now());
+    /// Reduces a timeout to what is left of the tunnel's.
+    fn clamp(&mut self, mut timeout: NextTimeout) -> NextTimeout {
+        if let Some(deadline) = self.tunnel_deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
             timeout.after = left.min(*timeout.after).into();
         }
+        self.last_timeout = Some(timeout);
         timeout
     }
 
-    /// Until there is a tunnel, it is the proxy that fails, and nothing of the request was sent.
-    fn mark<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
-        result.map_err(|source| match self.tunnel {
-            Tunnel::Asked(_) => Unsent { stage: Stage::Connect, by_proxy: true, source }.into(),
-            Tunnel::Fresh(_) | Tunnel::Done => source,
+    /// Until the tunnel is open, it is the proxy that fails, and nothing of the request was sent.
+    fn map_proxy_error<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
+        result.map_err(|source| match self.tunnel_deadline {
+            Some(_) => ConnectError { stage: Stage::Connect, by_proxy: true, source }.into(),
+            None => source,
         })
     }
 
+    /// Sends a large request in small pieces, each within the rest of the time limit. A socket
+    /// that accepts a write only in part starts its timeout again for the rest.
+    fn transmit_in_pieces(&mut self, amount: usize, mut timeout: NextTimeout) -> Result<(), Error> {
+        let deadline = Instant::now() + *timeout.after;
+        for start in (0..amount).step_by(MAX_WRITE_BYTES) {
+            let end = amount.min(start + MAX_WRITE_BYTES);
+            if start > 0 {
+                timeout.after = deadline.saturating_duration_since(Instant::now()).into();
+                self.inner.buffers().output().copy_within(start..end, 0);
+            }
+            self.inner.transmit_output(end - start, timeout)?;
+        }
+        Ok(())
+    }
+
     fn receive(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        let timeout = self.left(timeout);
+        let timeout = self.clamp(timeout);
         let before = self.inner.buffers().input().len();
         let progress = self.inner.await_input(timeout)?;
         self.received += self.inner.buffers().input().len().saturating_sub(before);
@@ -278,29 +280,28 @@ impl Transport for BoundedTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        self.tunnel = match self.tunnel {
-            Tunnel::Fresh(due)
-                if self.inner.buffers().output()[..amount].starts_with(b"CONNECT ") =>
-            {
-                Tunnel::Asked(due)
-            }
-            Tunnel::Asked(due) if self.received == 0 => Tunnel::Asked(due),
-            _ => Tunnel::Done,
-        };
+        // ureq sends nothing between CONNECT and the proxy's response, so what it sends next goes
+        // through the tunnel.
+        if self.received > 0 {
+            self.tunnel_deadline = None;
+        }
         self.received = 0;
-        let timeout = self.left(timeout);
-        let result = self.inner.transmit_output(amount, timeout);
+        let timeout = self.clamp(timeout);
+        let result = self.transmit_in_pieces(amount, timeout);
         self.inner.buffers().output()[..amount].fill(0);
-        self.mark(result)
+        self.map_proxy_error(result)
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let result = self.receive(timeout);
-        self.mark(result)
+        self.map_proxy_error(result)
     }
 
     fn is_open(&mut self) -> bool {
-        self.inner.is_open()
+        let Some(mut timeout) = self.last_timeout else { return self.inner.is_open() };
+        // With no time left, this never blocks: it returns what a buffer holds, or the timeout.
+        timeout.after = Duration::ZERO.into();
+        self.inner.is_open() && matches!(self.inner.await_input(timeout), Err(Error::Timeout(_)))
     }
 
     fn is_tls(&self) -> bool {
@@ -312,20 +313,67 @@ impl Transport for BoundedTransport {
 mod tests {
     use super::*;
 
+    /// What a lookup that must fail returns, at a cache with this entry. A label has at most 63
+    /// characters, so no name server is asked.
+    fn looked_up(host: &str, port: u16, age: Option<u64>) -> Option<SocketAddr> {
+        let name = "a".repeat(64);
+        let shared = Shared::default();
+        let (address, now) = ([127, 0, 0, 9], Instant::now());
+        let fresh_since = age.and_then(|age| now.checked_sub(Duration::from_secs(age)));
+        *shared.lock() = vec![CacheEntry {
+            host: host.replace("NAME", &name),
+            port: 1,
+            addresses: vec![(address, 1).into()],
+            fresh_since,
+        }];
+        let limit = Duration::from_secs(60);
+        let found = shared.look_up((&name, port), limit, &Canceller::new());
+        found.ok().map(|addresses| addresses[0])
+    }
+
     #[test]
-    fn addresses_are_used_again_for_a_minute_and_for_their_own_name() {
-        let known = [IpAddr::from([127, 0, 0, 9])];
-        let used_again = |name: &str, age| {
-            let resolver = CachingResolver::default();
+    fn the_last_known_addresses_are_used_if_a_lookup_fails() {
+        let known = Some(SocketAddr::from(([127, 0, 0, 9], 1)));
+        assert_eq!(looked_up("NAME", 1, Some(0)), known);
+        assert_eq!(looked_up("NAME", 1, Some(3600)), known);
+        assert_eq!(looked_up("NAME", 1, None), known);
+        assert_eq!(looked_up("NAME", 2, Some(0)), None);
+        assert_eq!(looked_up("b.example", 1, Some(0)), None);
+    }
+
+    #[test]
+    fn addresses_are_used_for_a_minute_without_another_lookup() {
+        let shared = Shared::default();
+        let other = vec![SocketAddr::from(([127, 0, 0, 9], 1))];
+        let is_used = |age: u64| {
             let since = Instant::now().checked_sub(Duration::from_secs(age)).unwrap();
-            let (name, addresses) = (name.to_owned(), known.to_vec());
-            *resolver.known() = Some(Known { name, addresses, since });
-            let uri = Uri::from_static("http://localhost");
-            resolver.look_up(&uri, Duration::from_secs(60)).unwrap() == known
+            *shared.lock() = vec![CacheEntry {
+                host: "ip6-localhost".to_owned(),
+                port: 1,
+                addresses: other.clone(),
+                fresh_since: Some(since),
+            }];
+            let lookups = shared.look_up(("ip6-localhost", 1), Duration::ZERO, &Canceller::new());
+            assert_eq!(lookups.unwrap(), other);
+            shared.lock()[0].fresh_since == Some(since)
         };
-        assert!(used_again("localhost", 0));
-        assert!(used_again("localhost", 50));
-        assert!(!used_again("localhost", 61));
-        assert!(!used_again("elsewhere", 0));
+        assert!(is_used(0) && is_used(59));
+    }
+
+    #[test]
+    fn a_cache_keeps_the_last_four_hosts() {
+        let shared = Shared::default();
+        for host in ["a", "b", "c", "a", "d", "e"] {
+            shared.remember(host, 1, &[]);
+        }
+        let hosts: Vec<String> = shared.lock().iter().map(|entry| entry.host.clone()).collect();
+        assert_eq!(hosts, ["e", "d", "a", "c"]);
+    }
+
+    #[test]
+    fn localhost_means_the_two_loopback_addresses() {
+        let addresses = localhost(8080);
+        assert_eq!(addresses[0], SocketAddr::from(([127, 0, 0, 1], 8080)));
+        assert!(addresses[1..].iter().all(|ipv6| *ipv6 == "[::1]:8080".parse().unwrap()));
     }
 }

@@ -1,9 +1,9 @@
 /*
- * files_session.h - log in to Files.com, and out again
+ * files_session.h - log in to Files.com and log out again
  *
  * A blocking client for two calls of the Files.com REST API. A user name and a password, perhaps
- * with a second factor, become a session. The session's id authenticates every other request to
- * the API, in the header X-FilesAPI-Auth.
+ * with a second factor, become a session. The session's id authenticates all other requests to the
+ * API, with any HTTP client.
  *
  *     files_session_options options = FILES_SESSION_OPTIONS_INIT;
  *     options.base_url = "https://mysite.files.com";
@@ -17,12 +17,25 @@
  *         files_session_error_free(error);
  *         return 1;
  *     }
- *     puts(files_session_id(session));
+ *     printf("logged in at %s\n", files_session_base_url(session));
  *     files_session_logout(session, NULL);
  *     files_session_free(session);
  *
- * The sections of this file: rules for every function, the process around it, version, types and
- * statuses, options, calls, attributes of a session, facts of an error.
+ * Rules for every function:
+ *
+ * - Strings that you pass are UTF-8 and end with a NUL. They are read during the call only. The
+ *   library keeps no copy of a password.
+ * - Strings that you get are UTF-8 and end with a NUL. They belong to the session or the error, and
+ *   are valid until you free it. JSON allows a NUL inside a string: it becomes U+2400, the symbol
+ *   for NUL, so no string is truncated.
+ * - You own each session, error and canceller, and free it once, with its own function.
+ * - NULL is allowed for any pointer. A call that needs the pointer returns
+ *   FILES_SESSION_INVALID_INPUT, a getter returns its value for 'absent', a free does nothing.
+ * - Different threads may use different objects. The last section has the details, and answers
+ *   questions about fork, signals, the environment, stack, heap and the ABI.
+ *
+ * Sections: version, types and statuses, options, calls, canceller, attributes of a session, facts
+ * of an error, the process around it.
  */
 
 #ifndef FILES_SESSION_H
@@ -36,362 +49,445 @@
 extern "C" {
 #endif
 
-/* ---- Rules for every function ------------------------------------------------------------------
- *
- * Strings that go in are UTF-8 and end with a NUL. The library reads them during the call only, and
- * keeps no pointer to them and no copy of a password.
- *
- * Strings that come out are UTF-8 and end with a NUL. They belong to the session or the error that
- * you asked, and are good until you free that. JSON allows a NUL inside a string; it comes out as
- * U+2400, the symbol for NUL, so nothing is cut off.
- *
- * A session and an error have one owner, the caller, who frees each once with its own function. A
- * call overwrites *session and *error without a look at what is there: free that first.
- *
- * NULL may be given for any pointer. A call that needs the pointer returns
- * FILES_SESSION_INVALID_INPUT. A getter returns what it returns for 'absent'. A free does nothing.
- *
- * 'Absent' is NULL for a text, -1 for a yes or no and for a number of seconds, and false for a
- * number that has an `out`.
- *
- * The library prints nothing, logs nothing, and never ends the process, with the two exceptions
- * under 'Faults' below. errno means nothing after a call.
- */
-
-/* ---- The process around it ---------------------------------------------------------------------
- *
- * Threads. Different threads may use different sessions and errors at the same time. They may also
- * use the same one: its getters, and files_session_logout. Free it when no other thread uses it.
- * A session may be used and freed in another thread than the one that got it.
- *
- * fork. A session and its open connection belong to one of the two processes. The other one may
- * free its copy, and nothing else: two logouts over one connection break each other. New sessions
- * may be made in both. In the child of a process with several threads POSIX allows next to nothing
- * before exec, and none of these functions.
- *
- * Cancellation. A thread that is cancelled (pthread_cancel) during a call or a free is cancelled
- * after it, at its next cancellation point; the call completes first, so have a cleanup handler
- * that frees what it returns. The thread's cancelability is restored at the end of the call. Do not
- * call with PTHREAD_CANCEL_ASYNCHRONOUS.
- *
- * longjmp and exceptions. The library calls nothing of yours, so only a signal handler could jump
- * out of a call. It must not.
- *
- * Signals. The library installs no handler, changes no mask and raises no signal; writing to a
- * connection that the other side has closed raises no SIGPIPE. A handler that returns does not end
- * a call. No function may be called from a signal handler.
- *
- * Environment. files_session_login, _answer and _resume read the proxy at their beginning:
- * https_proxy or HTTPS_PROXY for https, http_proxy for http (never HTTP_PROXY), else all_proxy or
- * ALL_PROXY, and the exceptions in no_proxy or NO_PROXY. The C library reads its own variables for
- * a name look-up, such as RES_OPTIONS and LOCALDOMAIN. Rust's runtime reads RUST_MIN_STACK when it
- * starts a thread, and RUST_BACKTRACE after a fault. A library that was built to trust the system's
- * certificates also reads SSL_CERT_FILE and SSL_CERT_DIR. If another thread calls setenv or putenv
- * at that moment, that is a data race in the C library.
- *
- * Stack. 64 KiB is enough for any function.
- *
- * Heap. On 64-bit Linux an open session holds at most 130 KB over https, and 40 KB over http. After
- * the logout it holds nothing of its connection.
- *
- * Descriptors. An open session holds one, its connection. A name look-up needs one or two more for
- * as long as it takes. All are close-on-exec.
- *
- * Threads of its own. The library starts one thread for each name look-up, and none for a base_url
- * (or proxy) that is an IP address. The thread ends with the look-up. That is after the call only
- * if the call ran out of time. The thread inherits the signal mask of the caller: block signals
- * before the call if it is not to receive them.
- *
- * dlclose. Avoid it: a look-up may still be running in the library's code, and threads that called
- * it have destructors there. Where a plug-in must be unloaded, load or link the library with
- * RTLD_NODELETE or -Wl,-z,nodelete.
- *
- * Faults. If memory runs out, Rust says so on stderr and aborts the process; no error comes back.
- * If the library fails on a fault of its own (a Rust panic), Rust's runtime says so on stderr, and
- * the call returns FILES_SESSION_PANIC; a getter returns what it returns for 'absent'.
- */
+/* Stands before each declaration. Define it before you include this file if your compiler needs an
+ * attribute there, such as __declspec(dllimport). */
+#ifndef FILES_SESSION_API
+#define FILES_SESSION_API
+#endif
 
 /* ---- Version -----------------------------------------------------------------------------------*/
 
 /* The version of this header. */
 #define FILES_SESSION_VERSION_MAJOR 0
-#define FILES_SESSION_VERSION_MINOR 2
+#define FILES_SESSION_VERSION_MINOR 3
 #define FILES_SESSION_VERSION_PATCH 0
-#define FILES_SESSION_VERSION "0.2.0"
+#define FILES_SESSION_VERSION "0.3.0"
+/* For comparisons in #if: two hexadecimal digits each for major, minor and patch. */
+#define FILES_SESSION_VERSION_NUMBER 0x000300
 
-/* The version of the library that is linked, such as "0.2.0". Never NULL, never freed. */
-const char *files_session_version(void);
+/* The version of the library that is linked, such as "0.3.0". Never NULL, never freed. */
+FILES_SESSION_API const char *files_session_version(void);
 
 /* ---- Types and statuses ------------------------------------------------------------------------*/
 
-/* A user who is logged in. Free it with files_session_free; that does not log out. */
+/* A logged-in user. */
 typedef struct files_session files_session;
 
-/* Why a call failed. Free it with files_session_error_free. */
+/* Why a call failed. */
 typedef struct files_session_error files_session_error;
+
+/* Ends calls from another thread. */
+typedef struct files_session_canceller files_session_canceller;
 
 /*
  * The result of a call. The numbers never change. Later versions may add some: treat an unknown one
  * as a failure.
+ *
+ * Worth retrying later with the same arguments: CONNECT, TIMEOUT, TRANSPORT, RATE_LIMITED and
+ * SERVICE_UNAVAILABLE. After any of these but CONNECT, and after CANCELLED, a login may have been
+ * carried out: a session that nobody knows may be open until it expires, and a code may be used up.
  */
 typedef int32_t files_session_status;
 enum {
-    /* It worked. */
+    /* The call succeeded. */
     FILES_SESSION_OK = 0,
 
-    /* An argument or an option is unusable. Nothing was sent. */
+    /* An argument or an option can't be used. The failed attempt sent nothing. */
     FILES_SESSION_INVALID_INPUT = 1,
-    /* No connection: the name is not known, the port is closed, the proxy refused. Nothing of the
-     * request was sent. */
+    /* No connection could be made: the name is unknown, the port is closed, the proxy refused. The
+     * failed attempt sent nothing. */
     FILES_SESSION_CONNECT = 2,
-    /* No trusted connection: the certificate or the handshake failed. Nothing of the request was
-     * sent. */
+    /* The server could not be authenticated: its certificate was rejected, or the TLS handshake
+     * failed. The failed attempt sent nothing. */
     FILES_SESSION_TLS = 3,
-    /* A time limit ran out. */
+    /* A time limit expired. The message names it. */
     FILES_SESSION_TIMEOUT = 4,
-    /* The connection broke after it was made, or what came back is not HTTP, or its header is too
-     * large. */
+    /* The connection broke after it was made, or the response is not valid HTTP, or its header is
+     * too large. */
     FILES_SESSION_TRANSPORT = 5,
-    /* A response, but not one of the Files.com API: a redirect, a page of some other server. */
+    /* The response is not one of the Files.com API: a redirect, or another server's page. */
     FILES_SESSION_UNEXPECTED_RESPONSE = 6,
+    /* A canceller ended the call. */
+    FILES_SESSION_CANCELLED = 7,
 
-    /* The site refused: by the group of the refusal, or else by its HTTP status. */
+    /* The site rejected the request. Group bad-request, or another 4xx without a type. */
     FILES_SESSION_BAD_REQUEST = 10,
+    /* The site requires authentication. Group not-authenticated, or 401 without a type. */
     FILES_SESSION_NOT_AUTHENTICATED = 11,
+    /* The user may not do this. Group not-authorized, or 403 without a type. */
     FILES_SESSION_NOT_AUTHORIZED = 12,
+    /* The site doesn't exist. Group not-found, or 404 without a type. */
     FILES_SESSION_NOT_FOUND = 13,
+    /* The site could not process the request. Group processing-failure, or 422 without a type. */
     FILES_SESSION_PROCESSING_FAILURE = 14,
+    /* There were too many requests. Group rate-limited, or 429 without a type. */
     FILES_SESSION_RATE_LIMITED = 15,
+    /* The site is unavailable for now. Group service-unavailable, or a 5xx without a type. */
     FILES_SESSION_SERVICE_UNAVAILABLE = 16,
+    /* The account is overdue, was removed, or its trial has ended. Group site-configuration. */
     FILES_SESSION_SITE_CONFIGURATION = 17,
 
-    /* The site refused, for a reason that a login acts on. */
-    /* A second factor is needed: see files_session_answer. */
+    /* The login needs a second factor: see files_session_answer. */
     FILES_SESSION_TWO_FACTOR_REQUIRED = 20,
-    /* Wrong user name or password. */
+    /* The user name or the password is wrong. */
     FILES_SESSION_INVALID_CREDENTIALS = 21,
-    /* Wrong code, or one that is too old. */
+    /* The code of the second factor is wrong or expired. */
     FILES_SESSION_OTP_INCORRECT = 22,
-    /* The user is locked out, for a while or until an administrator acts. */
+    /* The user is locked out. */
     FILES_SESSION_LOCKED_OUT = 23,
-    /* This user logs in at another host: files_session_error_host. */
+    /* The user belongs to another region, and logs in at files_session_error_host. */
     FILES_SESSION_REGION_MISMATCH = 24,
-    /* The session has ended, or never was. */
+    /* The session has ended or never existed. */
     FILES_SESSION_INVALID_SESSION = 25,
 
-    /* A fault of this library, which it caught. The session, if there was one, can only be freed. */
+    /* An internal error in files-session: please report it. The session, if there is one, can only
+     * be freed. */
     FILES_SESSION_PANIC = 99
 };
 
-/* A few words for a status, such as "wrong user name or password"; "unknown status" for one that
- * this library does not know. Never NULL, never freed. */
-const char *files_session_status_text(files_session_status status);
+/* A few words for a status, such as "wrong user name or password", or "unknown status". Never NULL,
+ * never freed. */
+FILES_SESSION_API const char *files_session_status_text(files_session_status status);
 
 /* ---- Options -----------------------------------------------------------------------------------*/
 
 /*
  * Where to log in, who, and how. Zero is the default of every member but `size`, so any language
- * may zero the struct and set the size.
+ * may zero the struct and set the size. It has no padding, on 32 and on 64 bit.
  *
- * Later versions may add members at the end. `size` tells the library which of them your program
- * knows. A larger size than the library's own is fine if all that is behind the members that it
- * knows is zero (4096 at most). Any other size is FILES_SESSION_INVALID_INPUT.
- *
- * The struct has no padding, on 32 and on 64 bit.
+ * Later versions may add members at the end. `size` tells the library which ones your program
+ * knows. A size larger than the library's own (4096 at most) is accepted if the excess is zero. Any
+ * other size is FILES_SESSION_INVALID_INPUT.
  */
 typedef struct files_session_options {
-    /* sizeof(files_session_options), as your program was compiled. */
+    /* sizeof(files_session_options) in your program. */
     size_t size;
-    /* An origin such as "https://mysite.files.com". NULL: https://app.files.com. An address without
-     * a scheme means https. */
+    /* The site's origin, such as "https://mysite.files.com". An address without a scheme means
+     * https. NULL: https://app.files.com. */
     const char *base_url;
-    /* Needed for a login. */
+    /* Required for a login. */
     const char *username;
-    /* Needed for a login, unless partial_session_id is given. */
+    /* Required for a login, unless partial_session_id is set. */
     const char *password;
-    /* The code of a second factor that is known beforehand. NULL: none. */
+    /* The code of a second factor that is known in advance. NULL: none. */
     const char *otp;
     /* The id of a login that was begun before. NULL: none. */
     const char *partial_session_id;
     /* The language of the site's messages, as in Accept-Language: "de". NULL: the site chooses. */
     const char *language;
-    /* Certificates in PEM to trust in place of the built-in ones, for a private CA. The text, not
-     * the name of a file. NULL: the built-in ones. */
+    /* The whole value of User-Agent. A site may bind a session to it, so send the same one with
+     * other requests. NULL: "files-session/0.3.0". */
+    const char *user_agent;
+    /* Certificates to trust instead of the built-in ones, as PEM text (not a file name), for a
+     * private certificate authority. NULL: the built-in ones. */
     const char *ca_pem;
-    /* A proxy such as "http://user:password@proxy.example:3128". "": none. NULL: the one of the
-     * environment, if there is one. */
+    /* A proxy, such as "http://user:password@proxy.example:3128". "": none. NULL: the
+     * environment's. */
     const char *proxy;
-    /* The time limit of a call in milliseconds, retries and waits included. 0: 60000. */
+    /* Ends calls from another thread. NULL: none. */
+    files_session_canceller *canceller;
+    /* Time limit for a whole call in milliseconds, including retries and waits. 0: 60000. */
     uint32_t timeout_ms;
-    /* The time limit for making one connection, in milliseconds, within timeout_ms. 0: 10000. */
+    /* Time limit for one connection in milliseconds: lookup, TCP, proxy, TLS. 0: 10000. */
     uint32_t connect_timeout_ms;
-    /* How often a call is tried again at most. 0: 3 times. Negative: never. A login is only tried
-     * again where the site surely did not carry out the first try. */
+    /* Maximum number of retries. 0: 3. Negative: none. A login is retried only if no connection
+     * could be made. */
     int32_t retries;
-    /* 1 allows plain http to any host: anyone on the way can then read the password. 0 allows it to
-     * this machine only (localhost, 127.0.0.0/8, [::1]). */
+    /* 1 allows plain http to any host: password and session id are then sent unencrypted. 0 allows
+     * it to loopback hosts only (localhost, 127.0.0.0/8, [::1]). */
     uint32_t allow_http;
 } files_session_options;
 
 /* The defaults. */
-#define FILES_SESSION_OPTIONS_INIT \
-    { sizeof(files_session_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0, 0, 0, 0 }
+#define FILES_SESSION_OPTIONS_INIT                                                               \
+    { sizeof(files_session_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
+      0, 0, 0, 0 }
 
 /*
- * Sets the defaults where the macro can't go, such as in memory from malloc:
+ * Sets the defaults where the macro can't be used, such as in memory from malloc:
  *
  *     files_session_options_init(options, sizeof *options);
  *
- * It zeroes exactly `size` bytes and sets options->size to `size`, whether or not that is the size
- * that this library knows. It does nothing if `options` is NULL, or if `size` is smaller than a
- * size_t.
+ * It zeroes exactly `size` bytes and sets options->size to `size`. It does nothing if `options` is
+ * NULL or `size` is smaller than a size_t.
  */
-void files_session_options_init(files_session_options *options, size_t size);
+FILES_SESSION_API void files_session_options_init(files_session_options *options, size_t size);
 
 /* ---- Calls -------------------------------------------------------------------------------------
  *
- * On FILES_SESSION_OK, a call that takes `session` sets *session to a new session, which you free.
- * Otherwise it sets *session to NULL. `session` must not be NULL.
+ * A call that takes `session` sets *session to a new session if it returns FILES_SESSION_OK, and to
+ * NULL otherwise. `session` must not be NULL.
  *
- * On any other status, a call sets *error to a new error, which you free. Otherwise it sets *error
- * to NULL. `error` may be NULL if you don't want it.
+ * A call sets *error to NULL if it returns FILES_SESSION_OK, and to a new error otherwise. `error`
+ * may be NULL if you don't need it.
+ *
+ * The old values of *session and *error are overwritten and not freed. The one exception is
+ * described at files_session_answer.
  */
 
 /* Logs in: one request. */
-files_session_status files_session_login(const files_session_options *options,
-                                         files_session **session, files_session_error **error);
+FILES_SESSION_API files_session_status files_session_login(const files_session_options *options,
+                                                           files_session **session,
+                                                           files_session_error **error);
 
 /*
- * Answers a login that was refused with FILES_SESSION_TWO_FACTOR_REQUIRED: logs in again, with the
- * code. `asked` is the error of that login, and stays yours. `code` is what the user typed. The
- * options are those of that login, the password included. `error` must not point to the variable
- * that holds `asked`, which would be lost.
+ * Answers a login that failed with FILES_SESSION_TWO_FACTOR_REQUIRED: sends the login again, with
+ * the code. `challenge` is the error of that login, `code` is what the user typed; white space
+ * around it is removed. The options are those of that login, including the password.
  *
- * The answer goes to the host that asked, whatever base_url says. If files_session_error_method
- * offers "yubi", and the code looks like a Yubikey's or nothing else is offered, it goes with the
- * partial session id and needs no password. Any other code goes with user name and password.
+ * `challenge` stays yours, with one exception, so that the obvious call leaks nothing:
+ *
+ *     files_session_answer(&options, error, code, &session, &error);
+ *
+ * If *error is the challenge, it is read first, and freed before *error is overwritten. For this
+ * comparison, *error must be initialised here, to NULL or to an error.
+ *
+ * The answer is sent to the host that asked, even if that is another region's and not base_url. It
+ * is sent with the partial session id and without the password if the code comes from a device: a
+ * Yubikey code if "yubi" is offered (32 to 48 letters of cbdefghijklnrtuv, or any code if nothing
+ * else is offered), or the JSON object that a device returned if "u2f" or "webauthn" is offered.
+ * Any other code is sent with user name and password.
  */
-files_session_status files_session_answer(const files_session_options *options,
-                                          const files_session_error *asked, const char *code,
-                                          files_session **session, files_session_error **error);
+FILES_SESSION_API files_session_status files_session_answer(const files_session_options *options,
+                                                            const files_session_error *challenge,
+                                                            const char *code,
+                                                            files_session **session,
+                                                            files_session_error **error);
 
 /*
  * Makes a session of an id that you saved, with the base_url that you saved beside it
- * (files_session_base_url). Sends nothing; all other attributes are absent. User name, password,
- * otp and partial_session_id are not looked at. An id that is not a valid header value, or a site
- * that no call could use, is FILES_SESSION_INVALID_INPUT.
+ * (files_session_base_url). The id is a secret: save it in a file with mode 0600. Sends nothing;
+ * all other attributes are absent. username, password, otp and partial_session_id are ignored. An
+ * id that is not a valid header value, or a site that no call could use, is
+ * FILES_SESSION_INVALID_INPUT.
+ *
+ * GET {base_url}/api/rest/v1/site with the header below tells whether the session is still valid.
  */
-files_session_status files_session_resume(const files_session_options *options, const char *id,
-                                          files_session **session, files_session_error **error);
+FILES_SESSION_API files_session_status files_session_resume(const files_session_options *options,
+                                                            const char *id,
+                                                            files_session **session,
+                                                            files_session_error **error);
 
 /*
- * Logs out, and tries again where no response came or the server failed. The options of the login
- * hold for it, too. After an error you may call it again. The session keeps its attributes, and
- * you still free it.
+ * Logs out, with the options of the login. It is retried if no response came, or after 429, 503 and
+ * any other 5xx. You may repeat it after an error. The session keeps its attributes, and you still
+ * free it.
  */
-files_session_status files_session_logout(const files_session *session,
-                                          files_session_error **error);
+FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
+                                                            files_session_error **error);
 
-/* Frees a session, and closes its connection. It does not log out. */
-void files_session_free(files_session *session);
+/* Frees a session and closes its connection. It does not log out. */
+FILES_SESSION_API void files_session_free(files_session *session);
+
+/* ---- Canceller ---------------------------------------------------------------------------------
+ *
+ * Ends calls from another thread, so that a service can stop without waiting for a timeout:
+ *
+ *     options.canceller = files_session_canceller_new();
+ */
+
+/* A new canceller, for any number of options. */
+FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
+
+/*
+ * Ends all running calls whose options have this canceller, and the logouts of their sessions, with
+ * FILES_SESSION_CANCELLED. All later ones fail the same way, and a canceller is never reset: to log
+ * out after all, resume the session without a canceller.
+ *
+ * Call it from any thread, but not from a signal handler. It doesn't wait for the calls to end.
+ * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends after
+ * connect_timeout_ms at the latest.
+ */
+FILES_SESSION_API void files_session_cancel(files_session_canceller *canceller);
+
+/* Frees a canceller, at any time: running calls and sessions keep a reference of their own. No call
+ * may begin with this pointer afterwards, or in another thread at the same time. */
+FILES_SESSION_API void files_session_canceller_free(files_session_canceller *canceller);
 
 /* ---- Attributes of a session -------------------------------------------------------------------*/
 
+/* The header that authenticates other API requests. Its value is the session's id. Send it only to
+ * files_session_base_url, and don't follow redirects with it. */
+#define FILES_SESSION_AUTH_HEADER "X-FilesAPI-Auth"
+
 /*
- * Text: NULL where absent.
+ * Text: NULL if absent.
  */
 
-/* The session's id. A secret. Always there. */
-const char *files_session_id(const files_session *session);
-/* The origin where the session lives, such as "https://app-eu.files.com": save it beside the id,
- * and send other requests there. A login that the site sends to another region is not where
- * base_url said. Always there. */
-const char *files_session_base_url(const files_session *session);
+/* The session's id. A secret: anyone who has it is logged in. Never absent. */
+FILES_SESSION_API const char *files_session_id(const files_session *session);
+/* The origin where the session lives, such as "https://app-eu.files.com". After a login that moved
+ * to another region it differs from the option base_url. Save it beside the id, and send other
+ * requests there. Never absent. */
+FILES_SESSION_API const char *files_session_base_url(const files_session *session);
 /* The language of the session. */
-const char *files_session_language(const files_session *session);
+FILES_SESSION_API const char *files_session_language(const files_session *session);
 /* A token with which the user can log in by browser, at login_token_domain. A secret. */
-const char *files_session_login_token(const files_session *session);
-/* The address where login_token is good. */
-const char *files_session_login_token_domain(const files_session *session);
-/* The folder in which the user's session starts. */
-const char *files_session_root_path(const files_session *session);
+FILES_SESSION_API const char *files_session_login_token(const files_session *session);
+/* The address where login_token is valid. */
+FILES_SESSION_API const char *files_session_login_token_domain(const files_session *session);
+/* The folder in which the session starts. On newer servers, the folder that the session is
+ * restricted to; it then starts in home_path. */
+FILES_SESSION_API const char *files_session_root_path(const files_session *session);
 /* When the session expires: an RFC 3339 time with an offset. */
-const char *files_session_timeout_at(const files_session *session);
+FILES_SESSION_API const char *files_session_timeout_at(const files_session *session);
+/* The folder in which the user starts. */
+FILES_SESSION_API const char *files_session_home_path(const files_session *session);
 
 /*
- * Yes or no: 1 or 0; -1 where absent.
+ * Yes or no: 1 or 0, or -1 if absent. Compare with `== 1`, because -1 is true in C.
  */
 
-/* Can the user access several regions? */
-int files_session_multiple_regions(const files_session *session);
-/* Can the session only read? */
-int files_session_read_only(const files_session *session);
-/* Are insecure SFTP ciphers allowed to this user? */
-int files_session_sftp_insecure_ciphers(const files_session *session);
-/* Must the user use TLS for everything? */
-int files_session_ssl_required(const files_session *session);
-/* Are insecure TLS versions allowed to this user? */
-int files_session_tls_disabled(const files_session *session);
-/* Must the user add a two-factor method before the API allows anything else? The login worked. */
-int files_session_two_factor_setup_needed(const files_session *session);
-/* May SMS, TOTP, U2F, a Yubikey be that method? Sent only if one must be added. */
-int files_session_allowed_2fa_method_sms(const files_session *session);
-int files_session_allowed_2fa_method_totp(const files_session *session);
-int files_session_allowed_2fa_method_u2f(const files_session *session);
-int files_session_allowed_2fa_method_yubi(const files_session *session);
-/* May the user give the modification times of files and folders? */
-int files_session_use_provided_modified_at(const files_session *session);
-/* Does the user want Windows line ends emulated? */
-int files_session_windows_mode_ftp(const files_session *session);
+/* Whether the user can access several regions. */
+FILES_SESSION_API int files_session_multiple_regions(const files_session *session);
+/* Whether the session is read-only. */
+FILES_SESSION_API int files_session_read_only(const files_session *session);
+/* Whether the site's administrator allows insecure SFTP ciphers to this user. */
+FILES_SESSION_API int files_session_sftp_insecure_ciphers(const files_session *session);
+/* Whether the user must use TLS for everything. */
+FILES_SESSION_API int files_session_ssl_required(const files_session *session);
+/* Whether the site's administrator allows insecure TLS versions to this user. */
+FILES_SESSION_API int files_session_tls_disabled(const files_session *session);
+/* Whether the user must add a two-factor method before the API allows anything else. The login
+ * itself worked. */
+FILES_SESSION_API int files_session_two_factor_setup_needed(const files_session *session);
+/* Whether the method to add may be SMS, TOTP, U2F, a Yubikey, WebAuthn. Sent only if one must be
+ * added. Newer servers send WebAuthn in place of U2F. */
+FILES_SESSION_API int files_session_allowed_2fa_method_sms(const files_session *session);
+FILES_SESSION_API int files_session_allowed_2fa_method_totp(const files_session *session);
+FILES_SESSION_API int files_session_allowed_2fa_method_u2f(const files_session *session);
+FILES_SESSION_API int files_session_allowed_2fa_method_yubi(const files_session *session);
+FILES_SESSION_API int files_session_allowed_2fa_method_webauthn(const files_session *session);
+/* Whether the user may set the modification times of files and folders. */
+FILES_SESSION_API int files_session_use_provided_modified_at(const files_session *session);
+/* Whether the user wants Windows line endings emulated. */
+FILES_SESSION_API int files_session_windows_mode_ftp(const files_session *session);
 
 /*
- * Numbers: true, and the number in *out; false where absent, and *out stays as it was. If `out` is
- * NULL, the result only says whether the number is there.
+ * Numbers: true, and the number in *out; or false if absent, and *out is unchanged. `out` may be
+ * NULL.
  */
 
-/* The most files that one page of a folder's listing can have. */
-bool files_session_max_dir_listing_size(const files_session *session, int64_t *out);
+/* The maximum number of files in one page of a folder listing. It depends on the site's plan. */
+FILES_SESSION_API bool files_session_max_dir_listing_size(const files_session *session,
+                                                          int64_t *out);
 /* The id of the site. */
-bool files_session_site_id(const files_session *session, int64_t *out);
+FILES_SESSION_API bool files_session_site_id(const files_session *session, int64_t *out);
 
 /* ---- Facts of an error -------------------------------------------------------------------------*/
 
-/* One sentence for people: what was wrong, with what, and what to do. It has no secret in it, and
- * control characters that a server sent are escaped. Always there. */
-const char *files_session_error_message(const files_session_error *error);
-/* The status that came with this error. FILES_SESSION_OK if `error` is NULL. */
-files_session_status files_session_error_status(const files_session_error *error);
-/* The HTTP status of the response; 0 where there was none. */
-int files_session_error_http_status(const files_session_error *error);
-/* Where a redirect pointed, without query and fragment; NULL where it was not a redirect. */
-const char *files_session_error_location(const files_session_error *error);
+/* One sentence for people: what went wrong, and what to do. The library puts no secret into it. The
+ * site's own words, if it quotes them, are truncated, with control characters escaped. Never
+ * absent. */
+FILES_SESSION_API const char *files_session_error_message(const files_session_error *error);
+/* The status that was returned with this error. FILES_SESSION_OK if `error` is NULL. */
+FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
+/* The HTTP status of the response, or 0 if there was none. */
+FILES_SESSION_API int files_session_error_http_status(const files_session_error *error);
+/* The target of a redirect, without query and fragment. NULL if the response is not a redirect. */
+FILES_SESSION_API const char *files_session_error_location(const files_session_error *error);
 
 /*
- * What the site said when it refused, as it said it: control characters are not escaped. NULL, or
- * -1, where absent.
+ * What the site's refusal contains, unchanged: control characters are not escaped. NULL, or -1, if
+ * absent.
  */
 
 /* The type, "group/name". */
-const char *files_session_error_type(const files_session_error *error);
+FILES_SESSION_API const char *files_session_error_type(const files_session_error *error);
 /* A short text for people. */
-const char *files_session_error_title(const files_session_error *error);
+FILES_SESSION_API const char *files_session_error_title(const files_session_error *error);
 /* The message for people, in the language that you asked for if the site has it. */
-const char *files_session_error_site_message(const files_session_error *error);
-/* The request's id, for a support request. */
-const char *files_session_error_request_id(const files_session_error *error);
-/* How many seconds to wait before the next try. */
-int64_t files_session_error_retry_after(const files_session_error *error);
+FILES_SESSION_API const char *files_session_error_site_message(const files_session_error *error);
+/* The id of the request, for a support request. */
+FILES_SESSION_API const char *files_session_error_request_id(const files_session_error *error);
+/* How many seconds to wait before the next attempt. */
+FILES_SESSION_API int64_t files_session_error_retry_after(const files_session_error *error);
 /* What ties the second request of a two-factor login to the first. A secret. */
-const char *files_session_error_partial_session_id(const files_session_error *error);
-/* The two-factor methods offered, from 0 on: "totp", "sms", "yubi", ...; NULL past the end. */
-const char *files_session_error_method(const files_session_error *error, size_t i);
-/* The host at which this user logs in. */
-const char *files_session_error_host(const files_session_error *error);
-/* The JSON text of the refusal's `data`. There may be secrets in it. */
-const char *files_session_error_data(const files_session_error *error);
+FILES_SESSION_API const char *
+files_session_error_partial_session_id(const files_session_error *error);
+/* The two-factor methods that are offered, from index 0: "totp", "sms", "yubi", ... NULL past the
+ * end. */
+FILES_SESSION_API const char *files_session_error_method(const files_session_error *error,
+                                                         size_t i);
+/* The host where this user logs in. */
+FILES_SESSION_API const char *files_session_error_host(const files_session_error *error);
+/* The JSON text of the refusal's `data`. It may contain secrets. */
+FILES_SESSION_API const char *files_session_error_data(const files_session_error *error);
 
 /* Frees an error. */
-void files_session_error_free(files_session_error *error);
+FILES_SESSION_API void files_session_error_free(files_session_error *error);
+
+/* ---- The process around it ---------------------------------------------------------------------
+ *
+ * Threads. Different threads may use different objects at the same time. Several threads may share
+ * an object: getters, files_session_logout and files_session_cancel may run at the same time. Free
+ * an object when no other thread uses it; any thread may do so.
+ *
+ * Ending a call. Only a canceller or a time limit ends a running call. A signal handler that
+ * returns does not, nor does pthread_cancel. exit() during a call is safe.
+ *
+ * fork. A session and its open connection belong to one of the two processes. The other one may
+ * only free its copy: two logouts over one connection break each other. Both may make new sessions.
+ * In the child of a process with several threads, POSIX allows hardly anything before exec, and
+ * none of these functions.
+ *
+ * pthread_cancel. A thread that is cancelled during a call or a free is cancelled after it, at its
+ * next cancellation point: install a cleanup handler that frees the result. The thread's
+ * cancelability state is restored at the end of the call. PTHREAD_CANCEL_ASYNCHRONOUS is not
+ * allowed during a call.
+ *
+ * longjmp and exceptions. The library calls no function of yours, so only a signal handler could
+ * jump out of a call. It must not.
+ *
+ * Signals. The library installs no handler, changes no mask and raises no signal. Writing to a
+ * connection that the peer has closed raises no SIGPIPE. No function may be called from a signal
+ * handler.
+ *
+ * Output. The library prints nothing, logs nothing and never ends the process, with two exceptions.
+ * If memory runs out, Rust prints a line to stderr and aborts the process; no error is returned. On
+ * an internal error (a Rust panic), Rust prints its message and the place in the source to stderr;
+ * the call returns FILES_SESSION_PANIC, a getter returns its value for 'absent'. errno is undefined
+ * after a call.
+ *
+ * Environment. The proxy is read when a call makes a connection, and in files_session_resume:
+ * https_proxy or HTTPS_PROXY for https, http_proxy for http (never HTTP_PROXY, which a web server
+ * sets from a request header), otherwise all_proxy or ALL_PROXY; exceptions are read from no_proxy
+ * or NO_PROXY. On Windows, names ignore case, so HTTP_PROXY is http_proxy there. Loopback hosts
+ * never use the environment's proxy. During a lookup, the C library reads its own variables, such
+ * as RES_OPTIONS and LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal error. A library that
+ * was built to trust the system's certificates also reads SSL_CERT_FILE and SSL_CERT_DIR when it
+ * makes a connection. If another thread calls setenv or putenv meanwhile, that is a data race in
+ * the C library.
+ *
+ * Stack. 128 KiB is enough for any function, with the longest certificate chain that is accepted,
+ * and with any that is rejected.
+ *
+ * Threads of its own. The library starts one thread for each lookup of a name, and none for
+ * localhost or an IP address. Its stack has 256 KiB, and it inherits the signal mask of the caller:
+ * block signals before the call if it must not receive them. It ends with the lookup, which is
+ * after the call only if the call was cancelled or ran out of time.
+ *
+ * Heap. On 64-bit Linux, with the built-in roots, an open session holds at most 36 KB over http.
+ * Over https it holds at most 100 KB, plus about 40 KB for its TLS configuration, which each
+ * session in C has of its own, plus about the size of ca_pem. Certificate chains larger than 4 KB
+ * and tickets that a server sends add their size. After the logout, a session holds nothing of its
+ * connection.
+ *
+ * Descriptors. An open session holds one, its connection. Making a connection needs one or two more
+ * for a short time. All are close-on-exec.
+ *
+ * dlclose. Avoid it: a lookup may still be running in the library's code, and threads that called
+ * the library have destructors there. If a plug-in must be unloaded, load or link the library with
+ * RTLD_NODELETE or -Wl,-z,nodelete.
+ *
+ * ABI. The numbers of the statuses never change, nor does the rule that zero is the default of
+ * every option. The SONAME names the versions that are compatible: major and minor version as long
+ * as the major version is 0 (libfiles_session.so.0.3), only the major version after that. Within
+ * one SONAME, functions keep their signatures and options keep their places. Later versions may add
+ * functions, statuses, and options at the end: a program runs with a later library as it is, and
+ * with an earlier one if it uses nothing that the earlier one lacks. For another SONAME, compile
+ * the program again.
+ */
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-//! What `tests/fuzz` drives: the readers of what comes from outside, and what must hold of them.
+//! The entry points of `tests/fuzz`: readers of untrusted input, and what must hold for them.
 
 use crate::base_url::BaseUrl;
 use crate::error::{Error, ErrorKind};
@@ -6,33 +6,27 @@ use crate::response::{Response, Success};
 use crate::session::Session;
 use crate::site::Site;
 
-/// A response to a login never panics, and is no session without a valid id.
+/// A response to a login never panics, and is a session only if it has a valid id.
 pub fn session(body: &[u8]) {
-    match Session::from_response(&Success::created(body), Site::new("http://localhost")) {
+    match Session::from_response(Success::created(body), Site::new("http://localhost")) {
         Ok(session) => {
-            assert!(Session::resume(&Site::new("http://localhost"), session.id).is_ok());
+            assert!(Session::resume(&Site::new("http://localhost"), &session.id).is_ok());
         }
         Err(error) => check(&error),
     }
 }
 
-/// A refusal is one, whatever its body.
+/// A status that is not a success is an error, with any body.
 pub fn refusal(body: &[u8]) {
     for status in [101, 302, 401, 404, 503] {
-        let error = Response::of(status, body).into_success().err();
-        let error = error.expect("a status that is no success");
+        let error = Response::from_parts(status, body).into_success().err();
+        let error = error.expect("a status that is not a success");
         assert!(error.api().is_some() || error.kind() == ErrorKind::UnexpectedResponse);
         check(&error);
     }
 }
 
-/// A wait is one, or none.
-pub fn retry_after(text: &str) {
-    let (value, date) = text.split_once('\n').unwrap_or((text, ""));
-    let _ = crate::retry_after::parse(value, Some(date));
-}
-
-/// An address is refused, or becomes that of the API at an origin.
+/// An address is rejected, or becomes the API's address at an origin.
 pub fn base_url(text: &str) {
     match BaseUrl::parse(text) {
         Ok(url) => {
@@ -44,8 +38,20 @@ pub fn base_url(text: &str) {
     }
 }
 
-/// An error's sentence is fit for a terminal.
+/// Settings are valid, or an `InvalidInput` that doesn't contain them unescaped.
+pub fn settings(text: &str) {
+    let site = || Site::new("https://localhost");
+    for site in [site().ca_pem(text), site().proxy(text), site().language(text)] {
+        if let Err(error) = Session::resume(&site, "id") {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            check(&error);
+        }
+    }
+}
+
+/// The sentence of an error is suitable for a terminal.
 fn check(error: &Error) {
-    let (said, _, _) = (error.to_string(), format!("{error:?}"), error.kind());
-    assert!(!said.is_empty() && said.len() < 16_000 && !said.chars().any(char::is_control));
+    let (sentence, _) = (error.to_string(), format!("{error:#?}"));
+    assert!(!sentence.is_empty() && sentence.len() < 16_000);
+    assert!(!sentence.chars().any(char::is_control));
 }

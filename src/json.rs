@@ -1,14 +1,37 @@
-//! Lenient reading of JSON: miniserde's [`Value`], and what of it is of the type that is wanted.
+//! Lenient reading of JSON values.
 
 use miniserde::json::{self, Array, Number, Object, Value};
 
-use crate::limits::MAX_JSON_BRACKETS;
+use crate::limits::MAX_JSON_COST;
 
-/// Reads a text, unless it has more opening brackets than any real one.
+/// Parses a text, unless it is large and has more values than any real one.
 pub(crate) fn parse(text: &str) -> Option<Value> {
-    // One bit tells them apart, and nothing else becomes one of them by it.
-    let brackets = text.bytes().filter(|byte| byte | 0x20 == b'{').count();
-    if brackets > MAX_JSON_BRACKETS { None } else { json::from_str(text).ok() }
+    // Each value but the first follows a bracket or a comma. Lists and objects cost the most.
+    let cost = |byte| match byte {
+        b'[' | b'{' => 4,
+        b',' => 1,
+        _ => 0,
+    };
+    // A short text is not worth counting.
+    if text.len() > MAX_JSON_COST && text.bytes().map(cost).sum::<usize>() > MAX_JSON_COST {
+        return None;
+    }
+    json::from_str(text).ok()
+}
+
+/// Reads a value. `None` if it is `null` or of another type.
+pub(crate) fn read<T: FromValue>(value: Value) -> Option<T> {
+    T::from_value(value)
+}
+
+/// Takes a member. `None` if it is missing, `null` or of another type.
+pub(crate) fn take<T: FromValue>(object: &mut Object, name: &str) -> Option<T> {
+    read(object.remove(name)?)
+}
+
+/// Takes a text. `None` if it is missing, empty or not a string.
+pub(crate) fn take_text(object: &mut Object, name: &str) -> Option<String> {
+    take(object, name).filter(|text: &String| !text.is_empty())
 }
 
 /// A type that a value can be read as.
@@ -55,13 +78,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_with_more_brackets_than_any_real_one_is_refused() {
+    fn a_text_with_more_values_than_any_real_one_is_rejected() {
+        let parses = |text: String| {
+            let padded = text.clone() + &" ".repeat(1024);
+            (parse(&text).is_some(), parse(&padded).is_some())
+        };
         let nested = |n| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert!(parse(&nested(256)).is_some());
-        assert!(parse(&nested(257)).is_none());
-        let objects = |n| format!("[{}1]", "{},".repeat(n));
-        assert!(parse(&objects(255)).is_some());
-        assert!(parse(&objects(256)).is_none());
+        let list = |n| format!("[0{}]", ",0".repeat(n));
+        assert_eq!(parses(nested(256)), (true, true));
+        assert_eq!(parses(nested(257)), (true, false));
+        assert_eq!(parses(list(1020)), (true, true));
+        assert_eq!(parses(list(1021)), (false, false));
+        assert_eq!(parses(format!("[{}0]", "{},".repeat(300))), (true, false));
     }
 
     #[test]

@@ -1,62 +1,67 @@
-//! Bounds and defaults, all in one place.
+//! Bounds and defaults.
 
 use std::time::Duration;
 
-/// What is read of a response's header at most, in bytes.
+/// Maximum response header size, in bytes.
 pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// What is read of a response's body at most, in bytes.
+/// Maximum response body size, in bytes.
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
-/// What is received in response to one request at most, in bytes: header and body, and as much
-/// again as the body for early hints, chunk sizes and trailers.
+/// Maximum number of bytes received in response to one request: header and body, and as much again
+/// as the body for early hints, chunk sizes and trailers.
 pub(crate) const MAX_RECEIVED_BYTES: usize = MAX_HEADER_BYTES + 2 * MAX_BODY_BYTES;
 
-/// ureq takes a header only whole, so its buffer holds the largest one, and the byte that is one
-/// too many.
+/// ureq parses a header only once all of it is in this buffer. The excess over the maximum lets it
+/// see that a header is too large.
 pub(crate) const INPUT_BUFFER_BYTES: usize = MAX_HEADER_BYTES + 64;
 
-/// The longest header field that is sent, a session id, fits, and all others beside it.
-pub(crate) const OUTPUT_BUFFER_BYTES: usize = 5 * 1024;
+/// Holds the longest header field that can be sent.
+pub(crate) const OUTPUT_BUFFER_BYTES: usize = MAX_FIELD_BYTES + 1024;
 
-/// The longest session id, in bytes.
-pub(crate) const MAX_SESSION_ID_BYTES: usize = 4 * 1024;
+/// Maximum length of a session id or `User-Agent`, in bytes.
+pub(crate) const MAX_FIELD_BYTES: usize = 4 * 1024;
 
-/// The longest `Accept-Language`, in bytes.
+/// Maximum length of `Accept-Language`, in bytes.
 pub(crate) const MAX_LANGUAGE_BYTES: usize = 256;
 
-/// The most opening brackets in a JSON text. Real ones have some ten. The parser spends a hundred
-/// bytes and more on each, so a body full of them would cost a multiple of its own size.
-pub(crate) const MAX_JSON_BRACKETS: usize = 256;
+/// Maximum number of bytes in one write to a connection.
+pub(crate) const MAX_WRITE_BYTES: usize = 1024;
 
-/// What is shown of a foreign text in a sentence at most, in characters.
+/// Maximum size of a login's JSON text, in bytes.
+pub(crate) const MAX_LOGIN_BYTES: usize = 64 * 1024;
+
+/// Maximum number of values in a JSON text, a list or an object counted as four. Real responses
+/// have about 30. The parser spends 50 bytes and more on each, so a body full of them would cost a
+/// multiple of its size.
+pub(crate) const MAX_JSON_COST: usize = 1024;
+
+/// Maximum length of a foreign text in a message, in characters.
 pub(crate) const MAX_SHOWN_CHARS: usize = 300;
 
-/// The time limit of a call, unless one is set.
+/// Default time limit for a call.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// The time limit for making one connection, unless one is set.
+/// Default time limit for one connection.
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A longer time limit is cut to this, so that no sum of times overflows.
+/// Longer time limits are reduced to this one, so that no sum of times overflows.
 pub(crate) const MAX_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How long an idle connection may wait for its logout. Shorter than the idle times after which
-/// load balancers and NAT routers commonly forget a connection in silence.
-pub(crate) const MAX_IDLE_AGE: Duration = Duration::from_secs(5 * 60);
+/// Maximum idle time of a connection that a logout reuses.
+pub(crate) const MAX_IDLE_AGE: Duration = Duration::from_secs(15);
 
-/// How long a connection may have been idle that a login goes over. One that died in silence meanwhile
-/// costs a login all of its time, and it is not sent again.
-pub(crate) const LOGIN_MAX_IDLE_AGE: Duration = Duration::from_secs(15);
-
-/// How many idle connections wait for their logouts: one for each session that is open.
-pub(crate) const MAX_IDLE_CONNECTIONS: usize = 1024;
-
-/// How long the addresses of a name are used without another look-up, as in libcurl.
+/// How long addresses are used without another lookup, as in libcurl.
 pub(crate) const ADDRESSES_MAX_AGE: Duration = Duration::from_secs(60);
 
-/// How often a call is tried again, unless set.
+/// Maximum number of hosts whose addresses are kept: a site, its region and a proxy, and one more.
+pub(crate) const MAX_CACHED_HOSTS: usize = 4;
+
+/// Stack size of the thread that looks up a name.
+pub(crate) const LOOKUP_STACK_BYTES: usize = 256 * 1024;
+
+/// Default maximum number of retries.
 pub(crate) const DEFAULT_RETRIES: u32 = 3;
 
-/// The wait before the first retry; it doubles with each.
+/// The wait before the first retry. It doubles with each.
 pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(500);

@@ -2,12 +2,17 @@
 
 use std::fmt;
 
-use crate::error::TwoFactor;
-use crate::text::hidden;
+use miniserde::json::Object;
+
+use crate::error::{InvalidInput, TwoFactor};
+use crate::json::{self, FromValue};
+use crate::limits::MAX_LOGIN_BYTES;
+use crate::text::redacted;
 
 /// Who logs in: a user name and a password, and perhaps a second factor.
 ///
-/// It borrows its strings; no copy of a password is kept. Any character in them arrives unchanged.
+/// It borrows its strings and keeps no copy of the password. User name and password are sent
+/// unchanged. White space around a code is removed, because prompts leave a newline.
 ///
 /// ```
 /// use files_session::Login;
@@ -21,7 +26,7 @@ pub struct Login<'a> {
     otp: Option<&'a str>,
     partial_session_id: Option<&'a str>,
     /// The origin of the site that asked for the second factor.
-    asked_by: Option<&'a str>,
+    challenge_origin: Option<&'a str>,
 }
 
 impl<'a> Login<'a> {
@@ -31,77 +36,92 @@ impl<'a> Login<'a> {
         Login { password: Some(password), ..Login::without_password(username) }
     }
 
-    /// Without a password, as the second request of some two-factor logins is.
+    /// The second request of some two-factor logins has no password.
     pub(crate) fn without_password(username: &'a str) -> Self {
-        Login { username, password: None, otp: None, partial_session_id: None, asked_by: None }
+        Login {
+            username,
+            password: None,
+            otp: None,
+            partial_session_id: None,
+            challenge_origin: None,
+        }
     }
 
-    /// Whether there is what proves who the user is.
+    /// Whether the login has a password, or a partial session id in its place.
     #[cfg(feature = "capi")]
-    pub(crate) fn is_complete(&self) -> bool {
+    pub(crate) fn has_credentials(&self) -> bool {
         self.password.is_some() || self.partial_session_id.is_some()
     }
 
-    /// Adds the code of a second factor that is known beforehand: of an authenticator app, or of
-    /// a Yubikey. Default: none.
+    /// Adds the code of a second factor that is known in advance, from an authenticator app or a
+    /// Yubikey. Default: none.
     #[must_use]
     pub fn otp(mut self, code: &'a str) -> Self {
-        self.otp = Some(code);
+        self.otp = Some(code.trim());
         self
     }
 
-    /// Adds the id of a login that was begun before. Default: none. [`answer`](Login::answer) sets
-    /// it where it is needed.
+    /// Adds the id of a login that waits for its second factor. Default: none.
+    /// [`answer`](Login::answer) sets it if needed.
     #[must_use]
     pub fn partial_session_id(mut self, id: &'a str) -> Self {
         self.partial_session_id = Some(id);
         self
     }
 
-    /// Turns this login into the second request of a two-factor login: `two_factor` is what the
-    /// refusal asked for ([`Error::two_factor`](crate::Error::two_factor)), `code` the answer. It
-    /// goes to the host that asked, also where that is another region's.
+    /// Turns this login into the second request of a two-factor login. `two_factor` is what the
+    /// refusal asked for ([`Error::two_factor`](crate::Error::two_factor)), `code` is the answer.
+    /// It is sent to the host that asked, even if that is another region's.
     ///
-    /// Where `yubi` is offered, and the code looks like a Yubikey's (32 to 48 letters of
-    /// `cbdefghijklnrtuv`) or nothing else is offered, the partial session id goes in place of the
-    /// password, as in the vendor's own client. Any other code goes along with user name and
-    /// password, also one of a method that is not known today.
+    /// The partial session id takes the place of the password if the code comes from a device: a
+    /// Yubikey code if `yubi` is offered (32 to 48 letters of `cbdefghijklnrtuv`, or any code if
+    /// nothing else is offered), or the JSON object that a device returned if `u2f` or `webauthn`
+    /// is offered. Any other code is sent with user name and password.
     #[must_use]
     pub fn answer(self, two_factor: &'a TwoFactor, code: &'a str) -> Self {
-        let yubi = two_factor.methods.iter().any(|method| method == "yubi")
-            && (is_yubikey_code(code) || two_factor.methods.iter().all(|method| method == "yubi"));
-        let asked_by = two_factor.asked_by.as_deref();
-        match two_factor.partial_session_id.as_deref().filter(|_| yubi) {
-            Some(id) => Login { password: None, partial_session_id: Some(id), asked_by, ..self },
-            None => Login { partial_session_id: None, asked_by, ..self },
+        let code = code.trim();
+        let offers = |name: &str| two_factor.methods.iter().any(|method| method == name);
+        let only_yubi = || two_factor.methods.iter().all(|method| method == "yubi");
+        let from_device = offers("yubi") && (is_yubikey_code(code) || only_yubi())
+            || (offers("u2f") || offers("webauthn")) && is_json_object(code);
+        let id = two_factor.partial_session_id.as_deref().filter(|_| from_device);
+        Login {
+            password: self.password.filter(|_| id.is_none()),
+            partial_session_id: id,
+            challenge_origin: two_factor.challenge_origin.as_deref(),
+            ..self
         }
         .otp(code)
     }
 
-    pub(crate) fn asked_by(&self) -> Option<&'a str> {
-        self.asked_by
+    pub(crate) fn challenge_origin(&self) -> Option<&'a str> {
+        self.challenge_origin
     }
 
-    /// The JSON text of the request: the members that were given.
+    /// The JSON text of the request, with the members that are set.
     ///
     /// It is written here and not by miniserde, whose text grows as it is written: each time it
     /// moves, it leaves a copy of the password behind in freed memory.
-    pub(crate) fn to_json(self) -> Vec<u8> {
+    pub(crate) fn to_json(self) -> Result<Vec<u8>, InvalidInput> {
         let members = [
             ("username", Some(self.username)),
             ("password", self.password),
             ("otp", self.otp),
             ("partial_session_id", self.partial_session_id),
         ];
-        let given = || members.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-        // A byte becomes six at most; quotes, colon and comma come on top.
-        let longest: usize = given().map(|(name, value)| name.len() + 6 * value.len() + 6).sum();
-        let mut json = Vec::with_capacity(longest + 2);
-        json.push(b'{');
-        for (i, (name, value)) in given().enumerate() {
-            json.extend_from_slice(if i == 0 { b"\"" } else { b",\"" });
-            json.extend_from_slice(name.as_bytes());
-            json.extend_from_slice(b"\":\"");
+        let set = || members.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+        // The value's bytes, and quotes, colon and comma.
+        let length: usize =
+            1 + set().map(|(name, value)| name.len() + escaped_len(value) + 6).sum::<usize>();
+        if length > MAX_LOGIN_BYTES {
+            return Err(InvalidInput::new(
+                "the login is larger than 64 KiB: shorten the user name, password or code",
+            ));
+        }
+        let mut json = Vec::with_capacity(length);
+        for (name, value) in set() {
+            json.push(if json.is_empty() { b'{' } else { b',' });
+            json.extend_from_slice(format!("\"{name}\":\"").as_bytes());
             for byte in value.bytes() {
                 match byte {
                     b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),
@@ -116,24 +136,39 @@ impl<'a> Login<'a> {
             json.push(b'"');
         }
         json.push(b'}');
-        json
+        Ok(json)
     }
 }
 
-/// Whether this looks like what a Yubikey types: 44 letters of its alphabet, or, by its
-/// configuration, 32 to 48.
+/// The length of a string in JSON, without its quotes.
+fn escaped_len(value: &str) -> usize {
+    let len = |byte| match byte {
+        b'"' | b'\\' => 2,
+        0..0x20 => 6,
+        _ => 1,
+    };
+    value.bytes().map(len).sum()
+}
+
+/// Whether this looks like the output of a Yubikey: 44 letters of its alphabet, or 32 to 48,
+/// depending on its configuration.
 fn is_yubikey_code(code: &str) -> bool {
     (32..=48).contains(&code.len()) && code.bytes().all(|byte| b"cbdefghijklnrtuv".contains(&byte))
+}
+
+/// Whether this is what a U2F or `WebAuthn` device returned.
+fn is_json_object(code: &str) -> bool {
+    json::parse(code).and_then(Object::from_value).is_some()
 }
 
 impl fmt::Debug for Login<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login")
             .field("username", &self.username)
-            .field("password", &hidden(self.password))
-            .field("otp", &hidden(self.otp))
-            .field("partial_session_id", &hidden(self.partial_session_id))
-            .field("asked_by", &self.asked_by)
+            .field("password", &redacted(self.password))
+            .field("otp", &redacted(self.otp))
+            .field("partial_session_id", &redacted(self.partial_session_id))
+            .field("challenge_origin", &self.challenge_origin)
             .finish()
     }
 }
@@ -144,14 +179,17 @@ mod tests {
 
     #[track_caller]
     fn body(login: Login) -> String {
-        String::from_utf8(login.to_json()).unwrap()
+        String::from_utf8(login.to_json().unwrap()).unwrap()
     }
 
     #[test]
-    fn only_the_members_that_were_given_are_sent() {
+    fn only_members_that_are_set_are_sent() {
         let login = Login::new("u", "p");
         assert_eq!(body(login), r#"{"username":"u","password":"p"}"#);
         assert_eq!(body(login.otp("")), r#"{"username":"u","password":"p","otp":""}"#);
+        assert_eq!(body(login.otp(" 1 2\n")), r#"{"username":"u","password":"p","otp":"1 2"}"#);
+        let spaces = Login::new(" u ", "p\n");
+        assert_eq!(body(spaces), r#"{"username":" u ","password":"p\u000a"}"#);
         assert_eq!(
             body(login.otp("1").partial_session_id("x")),
             r#"{"username":"u","password":"p","otp":"1","partial_session_id":"x"}"#
@@ -159,20 +197,31 @@ mod tests {
     }
 
     #[test]
-    fn no_copy_of_the_password_is_left_behind_as_the_request_is_written() {
-        let worst = "\0".repeat(1000);
+    fn no_copy_of_the_password_is_left_behind_while_the_request_is_written() {
+        let worst = "\0\"é".repeat(1000);
         let login = Login::new(&worst, &worst).otp(&worst).partial_session_id(&worst);
-        let json = login.to_json();
-        let written = r#"{"username":"","password":"","otp":"","partial_session_id":""}"#.len();
-        assert_eq!(json.len(), written + 4 * 6 * 1000);
-        // It did not grow: what was reserved is what is there, to a few bytes.
-        assert!((json.len()..json.len() + 8).contains(&json.capacity()), "{}", json.capacity());
+        let json = login.to_json().unwrap();
+        let frame = r#"{"username":"","password":"","otp":"","partial_session_id":""}"#.len();
+        assert_eq!(json.len(), frame + 4 * (6 + 2 + 2) * 1000);
+        // It did not grow.
+        assert_eq!(json.len(), json.capacity());
     }
 
     #[test]
-    fn the_second_request_is_by_the_method_and_the_code() {
+    fn a_login_of_64_kib_is_sent_and_a_larger_one_is_invalid() {
+        let frame = r#"{"username":"","password":"p"}"#.len();
+        let longest = "u".repeat(65_536 - frame);
+        assert_eq!(body(Login::new(&longest, "p")).len(), 65_536);
+        for (username, password) in [(longest.as_str(), "pp"), (&longest, "\"")] {
+            let error = Login::new(username, password).to_json().unwrap_err().to_string();
+            assert!(error.contains("larger than 64 KiB"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_second_request_depends_on_methods_and_code() {
         let yubikey = "cccccbdefghijklnrtuvcccccbdefghijklnrtuvcccc";
-        for (methods, partial_session_id, code, by_partial_session_id) in [
+        for (methods, partial_session_id, code, without_password) in [
             (&["yubi"][..], Some("x"), yubikey, true),
             (&["yubi"], Some("x"), "123456", true),
             (&["yubi", "yubi"], Some("x"), "123456", true),
@@ -190,15 +239,24 @@ mod tests {
             (&["sms"], None, "123456", false),
             (&["telepathy"], Some("x"), "123456", false),
             (&[], Some("x"), "123456", false),
+            (&["u2f"], Some("x"), r#"{"signatureData":"s"}"#, true),
+            (&["totp", "webauthn"], Some("x"), r#"{"id":{"a":[1]}}"#, true),
+            (&["webauthn"], None, r#"{"id":"a"}"#, false),
+            (&["webauthn"], Some("x"), "123456", false),
+            (&["webauthn"], Some("x"), r#"["id"]"#, false),
+            (&["webauthn"], Some("x"), r#"{"id"}"#, false),
+            (&["totp", "yubi"], Some("x"), r#"{"id":"a"}"#, false),
         ] {
             let two_factor = TwoFactor {
                 methods: methods.iter().map(ToString::to_string).collect(),
                 partial_session_id: partial_session_id.map(ToOwned::to_owned),
-                asked_by: None,
+                challenge_origin: None,
             };
-            // One that was set before does not survive.
-            let login = Login::new("u", "p").partial_session_id("old").answer(&two_factor, code);
-            let sent = if by_partial_session_id {
+            // A partial session id that was set before is removed; so is white space.
+            let typed = format!(" {code}\r\n");
+            let login = Login::new("u", "p").partial_session_id("old").answer(&two_factor, &typed);
+            let code = code.replace('"', "\\\"");
+            let sent = if without_password {
                 format!(r#"{{"username":"u","otp":"{code}","partial_session_id":"x"}}"#)
             } else {
                 format!(r#"{{"username":"u","password":"p","otp":"{code}"}}"#)

@@ -1,20 +1,20 @@
-//! One request goes out.
+//! One request goes out, over the kept connection or a new one.
 
 use std::time::{Duration, Instant};
 
-use ureq::AsSendBody;
-use ureq::http::{HeaderName, HeaderValue, Method, Request, header};
+use ureq::http::{HeaderValue, header};
+use ureq::{Agent, RequestBuilder, Timeout};
 
-use crate::error::{Context, Error, InvalidInput, Stage, Unsent};
-use crate::limits::{LOGIN_MAX_IDLE_AGE, MAX_HEADER_BYTES, MAX_SESSION_ID_BYTES};
+use crate::error::{ConnectError, Context, Error, InvalidInput, Limit, Stage};
+use crate::limits::MAX_FIELD_BYTES;
 use crate::login::Login;
 use crate::response::{Response, Success};
-use crate::site::Site;
+use crate::site::{Site, Target};
 
 /// The header that carries a session id.
 pub(crate) const AUTH_HEADER: &str = "X-FilesAPI-Auth";
 
-/// What is asked of the site.
+/// One of the two calls.
 pub(crate) enum Call {
     /// Log in, with this body.
     Login(Vec<u8>),
@@ -23,17 +23,18 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    pub(crate) fn login(login: &Login) -> Call {
-        Call::Login(login.to_json())
+    pub(crate) fn login(login: &Login) -> Result<Call, InvalidInput> {
+        login.to_json().map(Call::Login)
     }
 
     pub(crate) fn logout(session_id: &str) -> Result<Call, InvalidInput> {
-        let mut value = session_id_header(session_id).ok_or(InvalidInput::SessionId)?;
+        let value = HeaderValue::from_str(session_id).ok().filter(|_| is_session_id(session_id));
+        let mut value = value.ok_or(INVALID_SESSION_ID)?;
         value.set_sensitive(true);
         Ok(Call::Logout(value))
     }
 
-    /// Whether doing it twice does no more than doing it once.
+    /// Whether doing it twice has the same effect as doing it once.
     pub(crate) fn is_idempotent(&self) -> bool {
         matches!(self, Call::Logout(_))
     }
@@ -42,92 +43,96 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if let Call::Login(body) = self {
-            // There is a password in it. `black_box` keeps the compiler from leaving it out.
+            // It contains a password. `black_box` keeps the compiler from leaving this out.
             body.fill(0);
             std::hint::black_box(body);
         }
     }
 }
 
-/// A session id as a header's value, if it is a valid one: visible ASCII characters, up to 4 KiB.
-pub(crate) fn session_id_header(id: &str) -> Option<HeaderValue> {
-    let fits = (1..=MAX_SESSION_ID_BYTES).contains(&id.len());
-    let visible = id.bytes().all(|byte| byte.is_ascii_graphic());
-    HeaderValue::from_str(id).ok().filter(|_| fits && visible)
+pub(crate) const INVALID_SESSION_ID: InvalidInput = InvalidInput::new(
+    "the session id is not a valid header value (it is empty, longer than 4 KiB, or contains white \
+     space, a control character or a non-ASCII one): give the id as the login returned it",
+);
+
+/// Whether a session id is a valid header value: visible ASCII characters, up to 4 KiB.
+pub(crate) fn is_session_id(id: &str) -> bool {
+    let is_valid_len = (1..=MAX_FIELD_BYTES).contains(&id.len());
+    is_valid_len && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Sends the call once, within `limit`; `timeout` is the limit of all its tries, for an error to
-/// name.
+/// Sends the call once, within `limit`: over the connection that `kept` has open, or over a new one
+/// if there is no `kept`.
 pub(crate) fn send_once(
     site: &Site,
     call: &Call,
+    kept: Option<&Agent>,
     limit: Duration,
-    timeout: Duration,
 ) -> Result<Success, Error> {
-    let target = site.target()?;
-    let mut bytes: &[u8];
-    let mut nothing = ();
-    let (method, body) = match call {
-        Call::Login(body) => {
-            bytes = body;
-            (Method::POST, bytes.as_body())
-        }
-        Call::Logout(_) => (Method::DELETE, nothing.as_body()),
-    };
-    let mut request = Request::new(body);
-    *request.method_mut() = method;
-    *request.uri_mut() = target.base_url.endpoint.clone();
-    let json = HeaderValue::from_static("application/json");
-    let (own, value) = match call {
-        Call::Login(_) => (header::CONTENT_TYPE, json.clone()),
-        Call::Logout(id) => (HeaderName::from_static("x-filesapi-auth"), id.clone()),
-    };
-    // Live servers send a body behind a logout's 204. It must not be taken for another response.
-    let close = call.is_idempotent().then(|| HeaderValue::from_static("close"));
-    for (name, value) in [
-        (header::ACCEPT, Some(json)),
-        (header::ACCEPT_LANGUAGE, target.language.cloned()),
-        (header::CONNECTION, close),
-        (own, Some(value)),
-    ] {
-        if let Some(value) = value {
-            request.headers_mut().insert(name, value);
-        }
-    }
-
-    let connections = site.connections();
-    let config = connections.agent.config();
-    let failed = |error| {
-        let authority = |proxy: &ureq::Proxy| format!("{}:{}", proxy.host(), proxy.port());
-        let (host, proxy) = (target.base_url.authority(), target.proxy.as_ref().map(authority));
-        Error::failed(error, Context { host, proxy, timeout, config })
-    };
     let start = Instant::now();
-    if let Some(proxy) = &target.proxy {
-        connections.look_up_proxy(proxy, limit).map_err(failed)?;
-    }
-    let limit = limit.saturating_sub(start.elapsed());
-    if limit.is_zero() {
-        let source = ureq::Error::Timeout(ureq::Timeout::Global);
-        return Err(failed(Unsent { stage: Stage::Connect, by_proxy: false, source }.into()));
-    }
-    let max_idle_age = match call {
-        Call::Login(_) => LOGIN_MAX_IDLE_AGE.min(config.max_idle_age()),
-        Call::Logout(_) => config.max_idle_age(),
+    let target = site.target()?;
+    let proxy = if kept.is_none() { target.proxy()? } else { None };
+    let call_limit = Limit { setting: "timeout", length: site.timeout };
+    let connect_limit = Limit { setting: "connect_timeout", length: site.connect_timeout };
+    let is_connect_shorter = connect_limit.length < limit;
+    let context = Context {
+        host: target.base_url.authority(),
+        is_https: target.base_url.is_https(),
+        proxy: proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port())),
+        connect: if is_connect_shorter { connect_limit } else { call_limit },
+        call: call_limit,
     };
-    let request = connections
-        .agent
-        .configure_request(request)
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_response_header_size(MAX_HEADER_BYTES)
-        .proxy(target.proxy.clone())
-        .max_idle_age(max_idle_age)
-        .timeout_global(Some(limit))
-        .build();
-    let response = connections.agent.run(request).map_err(failed)?;
+    let failed = |error| Error::failed(error, &context);
+
+    let agent = match kept {
+        Some(agent) => agent.clone(),
+        None => {
+            let (by_proxy, deadline) = (proxy.is_some(), limit.min(connect_limit.length));
+            let mark = |(stage, source)| failed(ConnectError { stage, by_proxy, source }.into());
+            let host = match &proxy {
+                Some(proxy) => (proxy.host(), proxy.port()),
+                None => (target.base_url.host(), target.base_url.port()),
+            };
+            let addresses = site.shared.look_up(host, deadline, &site.canceller).map_err(mark)?;
+            let connect = deadline.saturating_sub(start.elapsed());
+            // ureq treats a limit of zero as one second.
+            if connect.is_zero() {
+                return Err(mark((Stage::Connect, ureq::Error::Timeout(Timeout::Connect))));
+            }
+            let limit = limit.saturating_sub(start.elapsed());
+            site.shared.agent(target.config(proxy, limit, connect), addresses)
+        }
+    };
+    let _watch = site.canceller.watch(&agent);
+    let endpoint = target.base_url.endpoint.clone();
+    let response = match call {
+        Call::Login(body) => with_headers(agent.post(endpoint), &target)
+            .header(header::CONTENT_TYPE, "application/json")
+            .send(body.as_slice()),
+        Call::Logout(session_id) => {
+            // Live servers send a body after a logout's 204. No other request may see it.
+            let request = with_headers(agent.delete(endpoint), &target)
+                .header(header::CONNECTION, "close")
+                .header(AUTH_HEADER, session_id.clone());
+            match kept {
+                Some(_) => request.config().timeout_global(Some(limit)).build().call(),
+                None => request.call(),
+            }
+        }
+    };
     let wants_body = matches!(call, Call::Login(_));
-    Response::read(response, wants_body).map_err(failed)?.into_success()
+    let response = Response::read(response.map_err(failed)?, wants_body).map_err(failed)?;
+    let mut success = response.into_success()?;
+    success.agent = Some(agent);
+    Ok(success)
+}
+
+fn with_headers<Body>(request: RequestBuilder<Body>, target: &Target) -> RequestBuilder<Body> {
+    let request = request.header(header::ACCEPT, "application/json");
+    match target.language {
+        Some(language) => request.header(header::ACCEPT_LANGUAGE, language.clone()),
+        None => request,
+    }
 }
 
 #[cfg(test)]
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_session_id_must_be_a_valid_header_value() {
-        for (id, fits) in [
+        for (id, is_valid) in [
             ("60525f92e859c4c3d74cb02fd176b1525901b525", true),
             ("~!@#$%^&*()_+-=[]{}|;':\",./<>?", true),
             ("x".repeat(4096).as_str(), true),
@@ -150,7 +155,7 @@ mod tests {
             ("id\x7f", false),
             ("ïd", false),
         ] {
-            assert_eq!(session_id_header(id).is_some(), fits, "{id:?}");
+            assert_eq!(is_session_id(id), is_valid, "{id:?}");
         }
     }
 }

@@ -1,37 +1,46 @@
-//! Reads a response within its limits, and classifies it.
+//! Reads a response within its bounds, and decides what it means.
 
 use std::io::Read;
 use std::time::Duration;
 
 use miniserde::json::{self as miniserde_json, Array, Object, Value};
-use ureq::Body;
 use ureq::http::HeaderMap;
+use ureq::{Agent, Body};
 
-use crate::error::{ApiError, Error, ErrorKind, TwoFactor, Unexpected};
-use crate::json::{self, FromValue};
+use crate::error::{ApiError, Error, ErrorKind, TwoFactor};
+use crate::json::{self, FromValue, take, take_text};
 use crate::limits::MAX_BODY_BYTES;
-use crate::retry_after;
 
-/// What came back, read.
+/// A response, read within its bounds.
 pub(crate) struct Response {
     status: u16,
+    /// The headers that matter.
     retry_after: Option<Duration>,
     location: Option<String>,
     request_id: Option<String>,
+    error_class: Option<String>,
+    files_host: Option<String>,
     body: Vec<u8>,
 }
 
-/// A response that says that the call worked.
+/// A response that means success.
 pub(crate) struct Success {
     status: u16,
     body: Vec<u8>,
+    /// The agent that may keep the connection open.
+    pub(crate) agent: Option<Agent>,
 }
 
+const NOT_FILES_API: &str = "is not from the Files.com API";
+
+/// What older servers begin the plain text of a region mismatch with.
+const MISMATCH_TEXT: &[u8] = b"You have connected to a URL";
+
 impl Response {
-    /// Reads a response. The body of a success is read only if it is wanted: a logout's 2xx says
-    /// all, whatever comes behind it, and however slowly.
+    /// Reads a response. The body of a success is read only if it is wanted: a logout is done on
+    /// any 2xx, and its body is never waited for.
     ///
-    /// A refusal stays one where its body breaks off or is too long; the body is then cut short.
+    /// A refusal whose body breaks off or is too long is still a refusal, with a truncated body.
     pub(crate) fn read(
         response: ureq::http::Response<Body>,
         wants_body: bool,
@@ -40,20 +49,21 @@ impl Response {
         let text = |name| text(&head.headers, name);
         let mut response = Response {
             status: head.status.as_u16(),
-            retry_after: text("retry-after")
-                .and_then(|wait| retry_after::parse(wait, text("date"))),
+            retry_after: text("retry-after").and_then(seconds),
             location: text("location").map(without_secrets),
             request_id: text("x-request-id").map(ToOwned::to_owned),
+            error_class: text("x-files-error-class").map(ToOwned::to_owned),
+            files_host: text("x-files-host").map(ToOwned::to_owned),
             body: Vec::new(),
         };
         if head.status.is_redirection() || (head.status.is_success() && !wants_body) {
             return Ok(response);
         }
-        // One byte more than the limit, to tell a full body from one that is cut.
-        let most = MAX_BODY_BYTES + 1;
-        let length = body.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(most));
-        response.body.reserve(length.min(most));
-        let result = body.into_reader().take(most as u64).read_to_end(&mut response.body);
+        // One byte more than the limit shows that the body is too large.
+        let limit = MAX_BODY_BYTES + 1;
+        let length = body.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(limit));
+        response.body.reserve(length.min(limit));
+        let result = body.into_reader().take(limit as u64).read_to_end(&mut response.body);
         match result {
             Err(error) if head.status.is_success() => Err(error.into()),
             _ => Ok(response),
@@ -62,171 +72,166 @@ impl Response {
 
     /// What the response means: the one place that decides it.
     pub(crate) fn into_success(self) -> Result<Success, Error> {
-        let unexpected = |reason| Error::unexpected(self.status, self.location.clone(), reason);
         match self.status {
-            200..=299 => Ok(Success { status: self.status, body: self.body }),
-            300..=399 => Err(unexpected(Unexpected::Redirect)),
-            _ if self.speaks_for_the_api() => Err(Error::refused(self.refusal())),
-            _ => Err(unexpected(Unexpected::NotThisApi)),
+            200..=299 => Ok(Success { status: self.status, body: self.body, agent: None }),
+            300..=399 => Err(Error::redirect(self.status, self.location)),
+            403 if self.body.starts_with(MISMATCH_TEXT) => {
+                Err(Error::refused(ErrorKind::RegionMismatch, self.text_mismatch()))
+            }
+            _ if self.is_api_refusal() => {
+                let refusal = self.refusal();
+                let kind = ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status);
+                Err(Error::refused(kind, refusal))
+            }
+            _ => Err(Error::unexpected(self.status, NOT_FILES_API, self.retry_after)),
         }
     }
 
-    /// Whether a status outside 2xx and 3xx is a refusal of this API, and not of some other server
-    /// in its place. A JSON object is; so is a status that says all on its own (429 and 503, which
-    /// gateways send for the API), and an empty body, unless with the 404 or 405 that any web
-    /// server would give.
-    fn speaks_for_the_api(&self) -> bool {
+    /// Whether a status outside 2xx and 3xx is a refusal of this API, not of another server in its
+    /// place. It is if the header names a type, or if the body is a JSON object. A 429 or 503 is,
+    /// because gateways send them for the API. So is an empty body, except with the 404 or 405 of
+    /// any web server.
+    fn is_api_refusal(&self) -> bool {
+        if self.status < 400 {
+            return false;
+        }
         match without_byte_order_mark(&self.body).trim_ascii().first() {
-            Some(b'{') => self.status >= 400,
+            _ if self.error_class.is_some() => true,
+            Some(b'{') => true,
             Some(_) => matches!(self.status, 429 | 503),
-            None => self.status >= 400 && !matches!(self.status, 404 | 405),
+            None => !matches!(self.status, 404 | 405),
         }
     }
 
-    /// The refusal, with all that can be read of it: a member that is missing, or of another type,
-    /// takes nothing else along.
+    /// The refusal, with everything that can be read. Missing and mistyped members are skipped.
     #[cold]
     fn refusal(self) -> ApiError {
         let text = String::from_utf8_lossy(without_byte_order_mark(&self.body));
-        let body = json::parse(&text).and_then(Object::from_value).unwrap_or_default();
-        let mut refusal = ApiError {
-            status: self.status,
-            error_type: None,
-            title: None,
-            message: None,
-            request_id: self.request_id,
-            retry_after: self.retry_after,
-            two_factor: None,
-            host: None,
-            data: None,
-        };
-        let (mut errors, mut data) = (None, None);
-        for (name, value) in body {
-            match name.as_str() {
-                "type" => put(&mut refusal.error_type, value),
-                "title" => put(&mut refusal.title, value),
-                "error" => put(&mut refusal.message, value),
-                "instance" => put(&mut refusal.request_id, value),
-                "errors" => errors = Array::from_value(value),
-                "data" => data = Object::from_value(value),
-                _ => {}
-            }
-        }
-        if let Some(first) = errors.and_then(|errors| errors.into_iter().next()) {
-            add_first_error(&mut refusal, first);
-        }
-        if let Some(data) = data {
+        let mut body = json::parse(&text).and_then(Object::from_value).unwrap_or_default();
+        let mut refusal = ApiError::new(self.status);
+        let first = take(&mut body, "errors").and_then(|list: Array| list.into_iter().next());
+        let (first_type, first_message) = first.map(first_error).unwrap_or_default();
+        refusal.error_type = take_text(&mut body, "type").or(self.error_class).or(first_type);
+        refusal.title = take_text(&mut body, "title");
+        refusal.message = take_text(&mut body, "error").or(first_message);
+        refusal.request_id = take_text(&mut body, "instance").or(self.request_id);
+        refusal.retry_after = self.retry_after;
+        if let Some(data) = take(&mut body, "data") {
             add_data(&mut refusal, data);
         }
-        if refusal.kind() == ErrorKind::TwoFactorRequired {
-            refusal.two_factor.get_or_insert_default();
+        match ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status) {
+            ErrorKind::TwoFactorRequired => drop(refusal.two_factor.get_or_insert_default()),
+            ErrorKind::RegionMismatch => refusal.host = refusal.host.or(self.files_host),
+            _ => {}
         }
         refusal
     }
-}
 
-/// Puts a string with something in it into its place.
-fn put(place: &mut Option<String>, value: Value) {
-    if let Some(text) = String::from_value(value).filter(|text| !text.is_empty()) {
-        *place = Some(text);
+    /// The region mismatch of an older server.
+    #[cold]
+    fn text_mismatch(self) -> ApiError {
+        ApiError {
+            error_type: self.error_class,
+            message: Some(String::from_utf8_lossy(&self.body).into_owned()),
+            request_id: self.request_id,
+            host: self.files_host,
+            ..ApiError::new(self.status)
+        }
     }
 }
 
-/// The first of a refusal's `errors` speaks where the refusal itself does not: a string, or an
-/// object of the same shape.
-fn add_first_error(refusal: &mut ApiError, first: Value) {
-    let (mut error_type, mut message, mut title) = (None, None, None);
+/// Type and message of the first of a refusal's `errors`: a string, or an object like the refusal.
+fn first_error(first: Value) -> (Option<String>, Option<String>) {
     match first {
-        Value::Object(first) => {
-            for (name, value) in first {
-                match name.as_str() {
-                    "type" => put(&mut error_type, value),
-                    "error" => put(&mut message, value),
-                    "title" => put(&mut title, value),
-                    _ => {}
-                }
-            }
+        Value::Object(mut first) => {
+            let message = take_text(&mut first, "error").or(take_text(&mut first, "title"));
+            (take_text(&mut first, "type"), message)
         }
-        first => put(&mut message, first),
+        first => (None, String::from_value(first).filter(|text| !text.is_empty())),
     }
-    refusal.error_type = refusal.error_type.take().or(error_type);
-    refusal.message = refusal.message.take().or(message).or(title);
 }
 
-/// What a refusal's `data` says of another host, and of the second factor.
-fn add_data(refusal: &mut ApiError, data: Object) {
+/// Adds the host and the second factor that a refusal's `data` names.
+fn add_data(refusal: &mut ApiError, mut data: Object) {
     refusal.data = Some(miniserde_json::to_string(&data));
-    let mut two_factor = TwoFactor::default();
-    for (name, value) in data {
-        match name.as_str() {
-            "host" => put(&mut refusal.host, value),
-            "partial_session_id" => put(&mut two_factor.partial_session_id, value),
-            "two_factor_authentication_methods" => {
-                let methods = Array::from_value(value).into_iter().flatten();
-                two_factor.methods = methods.filter_map(String::from_value).collect();
-            }
-            _ => {}
-        }
-    }
-    if two_factor != TwoFactor::default() {
-        refusal.two_factor = Some(two_factor);
-    }
+    refusal.host = take_text(&mut data, "host");
+    let methods: Option<Array> = take(&mut data, "two_factor_authentication_methods");
+    let two_factor = TwoFactor {
+        methods: methods.into_iter().flatten().filter_map(String::from_value).collect(),
+        partial_session_id: take_text(&mut data, "partial_session_id"),
+        challenge_origin: None,
+    };
+    refusal.two_factor = Some(two_factor).filter(|found| *found != TwoFactor::default());
 }
 
 impl Success {
     /// A 204 without anything.
     pub(crate) fn no_content() -> Success {
-        Success { status: 204, body: Vec::new() }
+        Success { status: 204, body: Vec::new(), agent: None }
     }
 
     #[cfg(fuzzing)]
     pub(crate) fn created(body: &[u8]) -> Success {
-        Success { status: 201, body: body.to_vec() }
+        Success { status: 201, body: body.to_vec(), agent: None }
     }
 
     /// The JSON object in the body.
     pub(crate) fn json_object(&self) -> Result<Object, Error> {
         let value = self.json().map_err(|reason| self.unexpected(reason))?;
-        Object::from_value(value).ok_or_else(|| self.unexpected(Unexpected::NotAnObject))
+        Object::from_value(value).ok_or_else(|| self.unexpected("is JSON, but not an object"))
     }
 
-    fn json(&self) -> Result<Value, Unexpected> {
+    fn json(&self) -> Result<Value, &'static str> {
         if self.body.len() > MAX_BODY_BYTES {
-            return Err(Unexpected::TooLarge);
+            return Err("is larger than 64 KiB");
         }
         let text = std::str::from_utf8(without_byte_order_mark(&self.body))
-            .map_err(|_| Unexpected::NotUtf8)?
+            .map_err(|_| "is not UTF-8")?
             .trim_ascii();
         match text.as_bytes().first() {
-            None => Err(Unexpected::Empty),
-            Some(b'<') => Err(Unexpected::NotThisApi),
-            Some(_) => json::parse(text).ok_or(Unexpected::NotJson),
+            None => Err("is empty"),
+            Some(b'<') => Err(NOT_FILES_API),
+            Some(_) => json::parse(text).ok_or("is incomplete or not JSON"),
         }
     }
 
-    pub(crate) fn unexpected(&self, reason: Unexpected) -> Error {
-        Error::unexpected(self.status, None, reason)
+    pub(crate) fn unexpected(&self, reason: &str) -> Error {
+        Error::unexpected(self.status, reason, None)
     }
 }
 
 #[cfg(fuzzing)]
 impl Response {
-    pub(crate) fn of(status: u16, body: &[u8]) -> Response {
-        let body = body.to_vec();
-        Response { status, retry_after: None, location: None, request_id: None, body }
+    pub(crate) fn from_parts(status: u16, body: &[u8]) -> Response {
+        Response {
+            status,
+            retry_after: None,
+            location: None,
+            request_id: None,
+            error_class: None,
+            files_host: None,
+            body: body.to_vec(),
+        }
     }
 }
 
+/// The value of a header, unless it is empty or not ASCII.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
+    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
 }
 
-/// Some servers put one before their JSON, which RFC 8259, 8.1 lets a reader ignore.
+/// A `Retry-After` in seconds.
+fn seconds(text: &str) -> Option<Duration> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+}
+
+/// RFC 8259, section 8.1 allows a reader to ignore it.
 fn without_byte_order_mark(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
-/// A redirect's target, less what may be secret in it.
+/// The target of a redirect, without the parts that may contain a secret.
 fn without_secrets(location: &str) -> String {
     let target = location.split(['?', '#']).next().unwrap_or_default();
     match target.split_once("//") {

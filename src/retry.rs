@@ -1,109 +1,127 @@
-//! A call is sent, and perhaps sent again: its deadline, and the one table that says when.
+//! Sends a call and retries it: the deadline, the hop to another region, and the one table of what
+//! may be retried.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::error::{ApiError, Delivery, Error};
+use ureq::Agent;
+
+use crate::base_url::BaseUrl;
+use crate::error::{ApiError, Delivery, Error, ErrorKind};
 use crate::limits::FIRST_BACKOFF;
 use crate::request::{Call, send_once};
 use crate::response::Success;
 use crate::site::Site;
 
-/// The time limit of a call, from its start to its end, whatever it does in between.
-#[derive(Clone, Copy)]
-pub(crate) struct Deadline {
-    start: Instant,
-    timeout: Duration,
-}
-
-impl Deadline {
-    pub(crate) fn new(timeout: Duration) -> Deadline {
-        Deadline { start: Instant::now(), timeout }
-    }
-
-    fn remaining(&self) -> Duration {
-        self.timeout.saturating_sub(self.start.elapsed())
-    }
-}
-
-/// Sends the call, as often as the rules allow, and returns what came last.
-pub(crate) fn send(site: &Site, call: &Call, deadline: Deadline) -> Result<Success, Error> {
-    let mut may_have_worked = false;
-    let mut retry = 0;
+/// Sends a call as often as the rules allow. Returns the last result, and the site that it came
+/// from. The first attempt goes over the connection that `kept` has open, if it still has one.
+pub(crate) fn send(
+    site: &Site,
+    call: &Call,
+    mut kept: Option<&Agent>,
+) -> Result<(Success, Site), Error> {
+    let end = Instant::now() + site.timeout;
+    let remaining = || end.saturating_duration_since(Instant::now());
+    let mut site = site.clone();
+    let (mut has_moved, mut may_have_succeeded, mut retry) = (false, false, 0);
     loop {
-        let retries_left = retry < site.max_retries();
-        let backoff = backoff(retry);
-        let can_be_repeated = call.is_idempotent() && retries_left;
-        let limit = try_limit(can_be_repeated, deadline.remaining(), longest_backoff(retry));
-        let error = match send_once(site, call, limit, deadline.timeout) {
-            Ok(success) => return Ok(success),
-            Err(error) => error,
-        };
-        if may_have_worked && error.api().is_some_and(ApiError::says_no_such_session) {
-            return Ok(Success::no_content());
+        if site.canceller.is_cancelled() {
+            return Err(Error::cancelled());
         }
-        let outcome = Outcome::of(&error);
-        match wait_before_retry(call.is_idempotent(), outcome, backoff) {
-            Some(wait) if retries_left && wait < deadline.remaining() => thread::sleep(wait),
+        let has_retries = retry < site.retries;
+        let may_be_retried = call.is_idempotent() && has_retries;
+        let limit = attempt_timeout(may_be_retried, remaining(), longest_backoff(retry));
+        let reused = kept.take();
+        let error = match send_once(&site, call, reused, limit) {
+            Ok(success) => return Ok((success, site)),
+            Err(_) if site.canceller.is_cancelled() => return Err(Error::cancelled()),
+            Err(error) => error.with_challenge_origin(site.origin()),
+        };
+        if error.delivery() == Some(Delivery::NotOpen) {
+            continue;
+        }
+        if may_have_succeeded && error.api().is_some_and(ApiError::is_session_gone) {
+            return Ok((Success::no_content(), site));
+        }
+        if let Some(region) = region(&site, &error).filter(|_| !has_moved) {
+            (site, has_moved) = (region, true);
+            continue;
+        }
+        let outcome = Outcome::from_error(&error, reused.is_some());
+        match wait_before_retry(call.is_idempotent(), outcome, backoff(retry)) {
+            Some(wait) if (has_retries || outcome == Outcome::Stale) && wait < remaining() => {
+                site.canceller.wait(wait, || false);
+            }
             _ => return Err(error),
         }
-        may_have_worked |= matches!(outcome, Outcome::Unanswered | Outcome::ServerError);
+        may_have_succeeded |= outcome != Outcome::NotSent;
         retry += 1;
     }
 }
 
-/// How much of the time that is left one try may take. One that can be repeated takes half, so
-/// that a connection that died in silence leaves time for another, unless that is too little to
-/// wait for a retry and to make it.
-fn try_limit(can_be_repeated: bool, remaining: Duration, wait: Duration) -> Duration {
-    if can_be_repeated && wait < remaining / 2 { remaining / 2 } else { remaining }
+/// The site to send a call to after a region mismatch. A password or a session id goes there only
+/// if the host was named over https.
+fn region(site: &Site, error: &Error) -> Option<Site> {
+    let mismatch = error.api().filter(|_| error.kind() == ErrorKind::RegionMismatch)?;
+    let region = BaseUrl::region(mismatch.host.as_deref()?)?;
+    let is_https = site.target().ok()?.base_url.is_https();
+    (is_https && region.as_str() != site.origin()).then(|| site.with_base_url(region))
 }
 
-/// What is known of a try, as far as it decides whether there is another.
+/// The time limit of one attempt. If another one may follow, it is half of the remaining time, so
+/// that a dead connection leaves time for it; unless the rest is too short to wait for a retry.
+fn attempt_timeout(may_be_retried: bool, remaining: Duration, wait: Duration) -> Duration {
+    if may_be_retried && wait < remaining / 2 { remaining / 2 } else { remaining }
+}
+
+/// What is known of a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    /// No connection could be made, and nothing was sent.
+    /// No connection could be made. Nothing was sent.
     NotSent,
-    /// It was sent, and no whole response came: the site may have received it, or not.
-    Unanswered,
-    /// 429 or 503 with a `Retry-After`: the site did not look at it.
-    Postponed(Duration),
-    /// Another 5xx: the site received it, and may have carried it out or not.
-    ServerError,
-    /// A response, or a failure that will be the same the next time.
-    Final,
+    /// The request was sent, but no complete response came.
+    NoResponse,
+    /// The same, but the connection was kept: the server may have closed it before it saw the
+    /// request.
+    Stale,
+    /// 429 or 5xx: the site reports that it can't carry it out now. Holds `Retry-After`, or zero.
+    Unavailable(Duration),
+    /// Any other response, or a failure that would recur.
+    Permanent,
 }
 
 impl Outcome {
-    fn of(error: &Error) -> Outcome {
-        let retry_after = error.api().and_then(|api| api.retry_after);
-        match (error.delivery(), error.http_status(), retry_after) {
-            (Some(Delivery::NotSent), ..) => Outcome::NotSent,
-            (Some(Delivery::Unknown), ..) => Outcome::Unanswered,
-            (None, Some(429 | 503), Some(wait)) => Outcome::Postponed(wait),
-            (None, Some(500..=599), _) => Outcome::ServerError,
-            _ => Outcome::Final,
+    fn from_error(error: &Error, is_connection_reused: bool) -> Outcome {
+        let retry_after = error.retry_after().unwrap_or_default();
+        let is_stale = is_connection_reused && error.kind() != ErrorKind::Timeout;
+        match (error.delivery(), error.http_status()) {
+            (Some(Delivery::NotSent), _) => Outcome::NotSent,
+            (Some(Delivery::Unknown), _) if is_stale => Outcome::Stale,
+            (Some(Delivery::Unknown), _) => Outcome::NoResponse,
+            (None, Some(408)) if is_stale => Outcome::Stale,
+            (None, Some(429 | 500..=599)) => Outcome::Unavailable(retry_after),
+            _ => Outcome::Permanent,
         }
     }
 }
 
-/// Whether a call may be sent again after such a try, and how long to wait before: the one place
-/// that decides it. Retries that are used up and a limit that is reached end it, too.
+/// Whether a call may be retried after this outcome, and how long to wait before: the one place
+/// that decides it. The caller checks the deadline, and the number of retries unless it is stale.
 fn wait_before_retry(idempotent: bool, outcome: Outcome, backoff: Duration) -> Option<Duration> {
     match (outcome, idempotent) {
         (Outcome::NotSent, _) => Some(backoff),
-        (Outcome::Postponed(wait), _) => Some(wait),
-        (Outcome::Unanswered | Outcome::ServerError, true) => Some(backoff),
-        // The site may have received the login, and a second one would open a second session,
-        // send a second code, or count as a second failure.
-        (Outcome::Unanswered | Outcome::ServerError, false) => None,
-        (Outcome::Final, _) => None,
+        (Outcome::Stale, true) => Some(Duration::ZERO),
+        (Outcome::NoResponse, true) => Some(backoff),
+        (Outcome::Unavailable(retry_after), true) => Some(backoff.max(retry_after)),
+        // The site may have carried out the login even though it reports a failure. A second one
+        // would open a second session, send a second code, or count as a second failure.
+        (Outcome::Stale | Outcome::NoResponse | Outcome::Unavailable(_), false) => None,
+        (Outcome::Permanent, _) => None,
     }
 }
 
-/// 0.5 s, 1 s, 2 s and so on, give or take a quarter, so that clients that failed together do not
+/// 0.5 s, 1 s, 2 s and so on, plus or minus a quarter, so that clients that failed together don't
 /// come back together.
 fn backoff(retry: u32) -> Duration {
     let random = RandomState::new().build_hasher().finish() % 1000;
@@ -114,39 +132,40 @@ fn backoff(retry: u32) -> Duration {
 fn longest_backoff(retry: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(retry.min(16))) * 5 / 4
 }
-
 #[cfg(test)]
 mod tests {
     use std::io;
 
     use super::*;
-    use crate::error::{Context, Stage, Unexpected, Unsent};
+    use crate::error::{ConnectError, Context, Limit, Stage};
 
     #[test]
-    fn what_is_tried_again() {
+    fn what_is_retried() {
         let (login, logout) = (false, true);
         let backoff = Duration::from_millis(500);
-        let soon = Duration::from_secs(7);
+        let (now, later) = (Duration::ZERO, Duration::from_secs(7));
         for (call, outcome, wait) in [
             (login, Outcome::NotSent, Some(backoff)),
-            (login, Outcome::Unanswered, None),
-            (login, Outcome::Postponed(soon), Some(soon)),
-            (login, Outcome::ServerError, None),
-            (login, Outcome::Final, None),
+            (login, Outcome::Stale, None),
+            (login, Outcome::NoResponse, None),
+            (login, Outcome::Unavailable(now), None),
+            (login, Outcome::Unavailable(later), None),
+            (login, Outcome::Permanent, None),
             (logout, Outcome::NotSent, Some(backoff)),
-            (logout, Outcome::Unanswered, Some(backoff)),
-            (logout, Outcome::Postponed(soon), Some(soon)),
-            (logout, Outcome::ServerError, Some(backoff)),
-            (logout, Outcome::Final, None),
+            (logout, Outcome::Stale, Some(now)),
+            (logout, Outcome::NoResponse, Some(backoff)),
+            (logout, Outcome::Unavailable(now), Some(backoff)),
+            (logout, Outcome::Unavailable(later), Some(later)),
+            (logout, Outcome::Permanent, None),
         ] {
             assert_eq!(wait_before_retry(call, outcome, backoff), wait, "{call} {outcome:?}");
         }
     }
 
     #[test]
-    fn one_of_several_tries_takes_half_of_the_time() {
+    fn an_attempt_that_may_be_retried_gets_half_of_the_time() {
         let ms = Duration::from_millis;
-        for (can_be_repeated, remaining, backoff, limit) in [
+        for (may_be_retried, remaining, backoff, limit) in [
             (true, 60_000, 500, 30_000),
             (true, 1002, 500, 501),
             (true, 1000, 500, 1000),
@@ -154,92 +173,97 @@ mod tests {
             (true, 0, 500, 0),
             (false, 60_000, 500, 60_000),
         ] {
-            assert_eq!(try_limit(can_be_repeated, ms(remaining), ms(backoff)), ms(limit));
+            assert_eq!(attempt_timeout(may_be_retried, ms(remaining), ms(backoff)), ms(limit));
         }
     }
 
     #[test]
-    fn the_waits_double_and_differ() {
+    fn backoffs_double_and_have_jitter() {
         for (retry, doubled) in [(0, 500), (1, 1000), (2, 2000), (3, 4000)] {
             let waits: Vec<u128> = (0..50).map(|_| backoff(retry).as_millis()).collect();
             assert!(waits.iter().all(|w| (doubled * 3 / 4..=doubled * 5 / 4).contains(w)));
             assert!(waits.iter().any(|w| *w != waits[0]), "no jitter");
-            // Spread over the whole of the range, not only over a part of it.
+            // Spread over the whole range.
             assert!(waits.iter().any(|w| *w < doubled) && waits.iter().any(|w| *w > doubled));
         }
         assert!(backoff(u32::MAX) > Duration::from_secs(1000));
     }
 
     #[test]
-    fn what_a_response_tells() {
-        let refused = |status, retry_after: Option<u64>| {
+    fn the_outcome_of_a_response() {
+        let outcome = |status, retry_after: Option<u64>, reused| {
             let retry_after = retry_after.map(Duration::from_secs);
-            Outcome::of(&Error::refused(ApiError { retry_after, ..ApiError::of_status(status) }))
+            let api = ApiError { retry_after, ..ApiError::new(status) };
+            Outcome::from_error(&Error::refused(ErrorKind::BadRequest, api), reused)
         };
-        for (status, retry_after, outcome) in [
-            (401, None, Outcome::Final),
-            (401, Some(1), Outcome::Final),
-            (429, None, Outcome::Final),
-            (429, Some(1), Outcome::Postponed(Duration::from_secs(1))),
-            (499, Some(1), Outcome::Final),
-            (500, None, Outcome::ServerError),
-            (502, Some(1), Outcome::ServerError),
-            (503, None, Outcome::ServerError),
-            (503, Some(1), Outcome::Postponed(Duration::from_secs(1))),
-            (599, None, Outcome::ServerError),
-            (600, None, Outcome::Final),
+        let unavailable = |seconds| Outcome::Unavailable(Duration::from_secs(seconds));
+        for (status, retry_after, expected) in [
+            (401, None, Outcome::Permanent),
+            (401, Some(1), Outcome::Permanent),
+            (408, None, Outcome::Permanent),
+            (429, None, unavailable(0)),
+            (429, Some(1), unavailable(1)),
+            (499, Some(1), Outcome::Permanent),
+            (500, None, unavailable(0)),
+            (503, Some(1), unavailable(1)),
+            (599, None, unavailable(0)),
+            (600, None, Outcome::Permanent),
         ] {
-            assert_eq!(refused(status, retry_after), outcome, "{status} {retry_after:?}");
+            assert_eq!(outcome(status, retry_after, false), expected, "{status} {retry_after:?}");
         }
-        let unexpected =
-            |status| Outcome::of(&Error::unexpected(status, None, Unexpected::NotThisApi));
-        assert_eq!(unexpected(502), Outcome::ServerError);
-        assert_eq!(unexpected(404), Outcome::Final);
-        assert_eq!(unexpected(302), Outcome::Final);
+        assert_eq!(outcome(408, None, true), Outcome::Stale);
+        assert_eq!(outcome(401, None, true), Outcome::Permanent);
+        let unexpected = |status| Outcome::from_error(&Error::unexpected(status, "", None), false);
+        assert_eq!(unexpected(502), unavailable(0));
+        let error = Error::unexpected(502, "", Some(Duration::from_secs(1)));
+        assert_eq!(Outcome::from_error(&error, false), unavailable(1));
+        assert_eq!(unexpected(404), Outcome::Permanent);
+        assert_eq!(unexpected(302), Outcome::Permanent);
     }
 
     #[test]
-    fn what_a_failure_tells() {
-        let config = ureq::Agent::config_builder().proxy(None).build();
-        let outcome = |source| {
-            let (host, timeout) = ("", Duration::ZERO);
-            let context = Context { host, proxy: None, timeout, config: &config };
-            Outcome::of(&Error::failed(source, context))
-        };
+    fn the_outcome_of_a_failure() {
+        let limit = Limit { setting: "timeout", length: Duration::ZERO };
+        let context =
+            Context { host: "", is_https: false, proxy: None, connect: limit, call: limit };
+        let outcome = |source| Outcome::from_error(&Error::failed(source, &context), false);
+        let reused = |source| Outcome::from_error(&Error::failed(source, &context), true);
         let io = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
         let raw = |code| ureq::Error::Io(io::Error::from_raw_os_error(code));
-        let unsent = |stage, source| ureq::Error::from(Unsent { stage, by_proxy: false, source });
-        let localhost = Stage::Localhost([192, 0, 2, 1].into());
+        let unsent =
+            |stage, source| ureq::Error::from(ConnectError { stage, by_proxy: false, source });
+        let timeout = || ureq::Error::Timeout(ureq::Timeout::Connect);
         for (source, expected) in [
-            (unsent(Stage::LookUp, ureq::Error::HostNotFound), Outcome::NotSent),
-            (unsent(Stage::LookUpThread, io(io::ErrorKind::WouldBlock)), Outcome::Final),
-            (unsent(localhost, ureq::Error::HostNotFound), Outcome::Final),
+            (unsent(Stage::Lookup, ureq::Error::HostNotFound), Outcome::NotSent),
+            (unsent(Stage::Lookup, timeout()), Outcome::NotSent),
+            (unsent(Stage::LookupThread, io(io::ErrorKind::WouldBlock)), Outcome::Permanent),
             (unsent(Stage::Connect, io(io::ErrorKind::ConnectionRefused)), Outcome::NotSent),
             (unsent(Stage::Connect, io(io::ErrorKind::ConnectionReset)), Outcome::NotSent),
+            (unsent(Stage::Connect, timeout()), Outcome::NotSent),
             (
-                unsent(Stage::Connect, ureq::Error::Timeout(ureq::Timeout::Connect)),
-                Outcome::NotSent,
+                unsent(Stage::Connect, ureq::Error::ConnectProxyFailed("407".into())),
+                Outcome::Permanent,
             ),
-            (unsent(Stage::Connect, ureq::Error::ConnectProxyFailed("407".into())), Outcome::Final),
-            (unsent(Stage::Connect, io(io::ErrorKind::InvalidData)), Outcome::Final),
-            (unsent(Stage::Connect, ureq::Error::Tls("no")), Outcome::Final),
-            (unsent(Stage::Connect, io(io::ErrorKind::OutOfMemory)), Outcome::Final),
-            (unsent(Stage::Connect, raw(if cfg!(windows) { 10024 } else { 24 })), Outcome::Final),
-            (unsent(Stage::Config("no".to_owned()), ureq::Error::HostNotFound), Outcome::Final),
-            (ureq::Error::TlsRequired, Outcome::Final),
-            (ureq::Error::RequireHttpsOnly("http://x".into()), Outcome::Final),
+            (unsent(Stage::Connect, io(io::ErrorKind::InvalidData)), Outcome::Permanent),
+            (unsent(Stage::Connect, ureq::Error::Tls("no")), Outcome::Permanent),
+            (unsent(Stage::Connect, io(io::ErrorKind::OutOfMemory)), Outcome::Permanent),
+            (
+                unsent(Stage::Connect, raw(if cfg!(windows) { 10024 } else { 24 })),
+                Outcome::Permanent,
+            ),
+            (ureq::Error::TlsRequired, Outcome::Permanent),
             // Without the mark, the request may have been received.
-            (io(io::ErrorKind::ConnectionRefused), Outcome::Unanswered),
-            (io(io::ErrorKind::ConnectionReset), Outcome::Unanswered),
-            (io(io::ErrorKind::UnexpectedEof), Outcome::Unanswered),
-            (io(io::ErrorKind::InvalidData), Outcome::Unanswered),
-            (ureq::Error::Timeout(ureq::Timeout::Connect), Outcome::Unanswered),
-            (ureq::Error::Timeout(ureq::Timeout::RecvResponse), Outcome::Unanswered),
-            (ureq::Error::HostNotFound, Outcome::Unanswered),
-            (ureq::Error::Tls("no"), Outcome::Unanswered),
+            (io(io::ErrorKind::ConnectionRefused), Outcome::NoResponse),
+            (io(io::ErrorKind::UnexpectedEof), Outcome::NoResponse),
+            (io(io::ErrorKind::InvalidData), Outcome::NoResponse),
+            (timeout(), Outcome::NoResponse),
+            (ureq::Error::HostNotFound, Outcome::NoResponse),
+            (ureq::Error::Tls("no"), Outcome::NoResponse),
         ] {
             let shown = format!("{source:?}");
             assert_eq!(outcome(source), expected, "{shown}");
         }
+        assert_eq!(reused(io(io::ErrorKind::UnexpectedEof)), Outcome::Stale);
+        assert_eq!(reused(timeout()), Outcome::NoResponse);
     }
 }

@@ -1,232 +1,212 @@
-//! A user who is logged in.
+//! A logged-in user.
 
 use std::fmt;
 
+use ureq::Agent;
+
 use crate::base_url::BaseUrl;
-use crate::error::{Error, ErrorKind, InvalidInput, Unexpected};
-use crate::json::FromValue;
+use crate::error::Error;
+use crate::json::read;
 use crate::login::Login;
-use crate::request::{AUTH_HEADER, Call, session_id_header};
+use crate::request::{AUTH_HEADER, Call, INVALID_SESSION_ID, is_session_id};
 use crate::response::Success;
-use crate::retry::{self, Deadline};
+use crate::retry::send;
 use crate::site::Site;
-use crate::text::hidden;
+use crate::text::redacted;
 
-/// Lists the attributes once, for the struct, for reading them, and for `Debug`.
-macro_rules! attributes {
-    ($($(#[$doc:meta])* $name:ident: $type:ty,)*) => {
-        /// A user who is logged in: the id that authenticates every later call, and the attributes
-        /// that the site sent.
-        ///
-        /// The attributes are those of the Files.com API, under their own names; one that the site
-        /// left out, or sent as `null` or as another JSON type than the API's reference gives it,
-        /// is `None`. Dropping a session does not log out.
-        ///
-        /// ```no_run
-        /// use files_session::{Login, Session, Site};
-        ///
-        /// # fn main() -> Result<(), files_session::Error> {
-        /// let site = Site::new("https://mysite.files.com");
-        /// let session = Session::login(&site, &Login::new("username", "password"))?;
-        /// println!("{:?}", session.root_path);
-        /// session.logout()?;
-        /// # Ok(())
-        /// # }
-        /// ```
-        #[derive(Clone)]
-        #[non_exhaustive]
-        pub struct Session {
-            /// The session's id: never empty, and a valid header value. A secret: who has it is
-            /// logged in.
-            pub id: String,
-            $($(#[$doc])* pub $name: Option<$type>,)*
-            site: Site,
-        }
-
-        impl Session {
-            /// Reads the session that a login's response brings. Only the id must be right: the
-            /// server keeps the session open, whatever else it sent.
-            pub(crate) fn from_response(response: &Success, site: Site) -> Result<Session, Error> {
-                let mut session = Session::from_id(String::new(), site);
-                for (name, value) in response.json_object()? {
-                    match name.as_str() {
-                        "id" => session.id = String::from_value(value).unwrap_or_default(),
-                        $(stringify!($name) => session.$name = FromValue::from_value(value),)*
-                        _ => {}
-                    }
-                }
-                let unusable = |reason| Err(response.unexpected(reason));
-                match session.id.as_str() {
-                    "" => unusable(Unexpected::NoId),
-                    id if session_id_header(id).is_none() => unusable(Unexpected::UnfitId),
-                    _ => Ok(session),
-                }
-            }
-
-            fn from_id(id: String, site: Site) -> Session {
-                Session { id, $($name: None,)* site }
-            }
-        }
-
-        impl fmt::Debug for Session {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut f = f.debug_struct("Session");
-                f.field("id", &format_args!("…"));
-                $(match stringify!($name) {
-                    "login_token" => f.field("login_token", &hidden(self.login_token.as_ref())),
-                    name => f.field(name, &self.$name),
-                };)*
-                f.field("site", &self.site).finish()
-            }
-        }
-    };
-}
-
-attributes! {
+/// A logged-in user: made by [`login`](Session::login) or [`resume`](Session::resume), ended by
+/// [`logout`](Session::logout). [`auth_header`](Session::auth_header) authenticates all other API
+/// requests.
+///
+/// The fields are the attributes of the Files.com API, under their own names. One that the site
+/// left out, or sent as `null` or with an unexpected JSON type, is `None`.
+///
+/// Dropping a session does not log out. Log out first and handle the result of the work afterwards,
+/// so that an early return can't skip the logout:
+///
+/// ```no_run
+/// use files_session::{Login, Session, Site};
+///
+/// # fn work(session: &Session) -> Result<(), files_session::Error> { Ok(()) }
+/// # fn main() -> Result<(), files_session::Error> {
+/// let site = Site::new("https://mysite.files.com");
+/// let session = Session::login(&site, &Login::new("username", "password"))?;
+/// let result = work(&session);
+/// session.logout()?;
+/// result
+/// # }
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Session {
+    /// The session's id: never empty, and a valid header value. A secret: anyone who has it is
+    /// logged in.
+    pub id: String,
     /// The language of the session.
-    language: String,
+    pub language: Option<String>,
     /// A token with which the user can log in by browser, at `login_token_domain`. A secret.
-    login_token: String,
-    /// The address where `login_token` is good.
-    login_token_domain: String,
-    /// The most files that one page of a folder's listing can have, by the site's plan.
-    max_dir_listing_size: i64,
+    pub login_token: Option<String>,
+    /// The address where `login_token` is valid.
+    pub login_token_domain: Option<String>,
+    /// The maximum number of files in one page of a folder listing. It depends on the site's plan.
+    pub max_dir_listing_size: Option<i64>,
     /// Whether the user can access several regions.
-    multiple_regions: bool,
-    /// Whether the session can only read.
-    read_only: bool,
-    /// The folder in which the user's session starts.
-    root_path: String,
+    pub multiple_regions: Option<bool>,
+    /// Whether the session is read-only.
+    pub read_only: Option<bool>,
+    /// The folder in which the session starts. On newer servers, the folder that the session is
+    /// restricted to; it then starts in `home_path`.
+    pub root_path: Option<String>,
     /// Whether the site's administrator allows insecure SFTP ciphers to this user.
-    sftp_insecure_ciphers: bool,
+    pub sftp_insecure_ciphers: Option<bool>,
     /// The id of the site.
-    site_id: i64,
+    pub site_id: Option<i64>,
     /// Whether the user must use TLS for everything.
-    ssl_required: bool,
+    pub ssl_required: Option<bool>,
     /// Whether the site's administrator allows insecure TLS versions to this user.
-    tls_disabled: bool,
+    pub tls_disabled: Option<bool>,
     /// Whether the user must add a two-factor method before the API allows anything else. The
     /// login itself worked.
-    two_factor_setup_needed: bool,
-    /// Whether SMS may be that method. Sent only if one must be added.
-    allowed_2fa_method_sms: bool,
-    /// Whether TOTP may be that method. Sent only if one must be added.
-    allowed_2fa_method_totp: bool,
-    /// Whether U2F may be that method. Sent only if one must be added.
-    allowed_2fa_method_u2f: bool,
-    /// Whether a Yubikey may be that method. Sent only if one must be added.
-    allowed_2fa_method_yubi: bool,
-    /// Whether the user may give the modification times of files and folders.
-    use_provided_modified_at: bool,
-    /// Whether the user wants Windows line ends emulated.
-    windows_mode_ftp: bool,
-    /// When the session expires: an RFC 3339 time with an offset. Sent by live servers, though
-    /// the reference of the API does not list it.
-    timeout_at: String,
+    pub two_factor_setup_needed: Option<bool>,
+    /// Whether the method to add may be SMS. Sent only if one must be added.
+    pub allowed_2fa_method_sms: Option<bool>,
+    /// Whether the method to add may be TOTP. Sent only if one must be added.
+    pub allowed_2fa_method_totp: Option<bool>,
+    /// Whether the method to add may be U2F. Sent only if one must be added.
+    pub allowed_2fa_method_u2f: Option<bool>,
+    /// Whether the method to add may be a Yubikey. Sent only if one must be added.
+    pub allowed_2fa_method_yubi: Option<bool>,
+    /// Whether the user may set the modification times of files and folders.
+    pub use_provided_modified_at: Option<bool>,
+    /// Whether the user wants Windows line endings emulated.
+    pub windows_mode_ftp: Option<bool>,
+    /// When the session expires: an RFC 3339 time with an offset. Not in the API's reference.
+    pub timeout_at: Option<String>,
+    /// The folder in which the user starts. Not in the API's reference.
+    pub home_path: Option<String>,
+    /// Whether the method to add may be `WebAuthn`. Sent only if one must be added; newer servers
+    /// send it in place of `allowed_2fa_method_u2f`. Not in the API's reference.
+    pub allowed_2fa_method_webauthn: Option<bool>,
+    site: Site,
+    /// Keeps the login's connection open for the logout.
+    agent: Option<Agent>,
 }
 
 impl Session {
     /// Logs in: one `POST`.
     ///
-    /// A login that the site may have carried out is never sent a second time. A user of another
-    /// region is logged in there, if the site names a host under `files.com`; the session then
-    /// belongs to that host, which [`base_url`](Session::base_url) names.
+    /// A login is sent once. It is retried only if no connection could be made. If the site answers
+    /// over https that the user belongs to another region, and names a host under `files.com`, the
+    /// login is sent once more, to that host; [`base_url`](Session::base_url) then returns it.
     ///
     /// # Errors
     ///
-    /// Any [`Error`]. Worth a `match` on its [`kind`](Error::kind) are
-    /// [`TwoFactorRequired`](ErrorKind::TwoFactorRequired) (answer it with [`Login::answer`]),
-    /// [`InvalidCredentials`](ErrorKind::InvalidCredentials),
-    /// [`OtpIncorrect`](ErrorKind::OtpIncorrect) and [`LockedOut`](ErrorKind::LockedOut).
+    /// Any [`Error`]. Some kinds are worth a `match`: `TwoFactorRequired` (answer it with
+    /// [`Login::answer`]), `InvalidCredentials`, `OtpIncorrect` and `LockedOut`; see
+    /// [`ErrorKind`](crate::ErrorKind).
     pub fn login(site: &Site, login: &Login) -> Result<Session, Error> {
-        let site = match login.asked_by() {
-            Some(origin) => site.at(BaseUrl::parse(origin)?),
+        let site = match login.challenge_origin() {
+            Some(origin) => site.with_base_url(BaseUrl::parse(origin)?),
             None => site.clone(),
         };
-        let deadline = Deadline::new(site.time_limit());
-        let call = Call::login(login);
-        let refused = match retry::send(&site, &call, deadline) {
-            Ok(response) => return Session::from_response(&response, site),
-            Err(error) => error.asked_by(site.origin()),
-        };
-        let Some(region) = region(&refused) else { return Err(refused) };
-        let site = site.at(region);
-        match retry::send(&site, &call, deadline) {
-            Ok(response) => Session::from_response(&response, site),
-            Err(error) => Err(error.asked_by(site.origin())),
-        }
+        let (success, site) = send(&site, &Call::login(login)?, None)?;
+        Session::from_response(success, site)
     }
 
-    /// The session with this id, from a file or from an earlier process, to log it out or to use
-    /// its [`auth_header`](Session::auth_header). Nothing is sent, and all other attributes are
-    /// `None`.
+    /// A session known only by its id, from a file or an earlier process. Sends nothing; all other
+    /// attributes are `None`.
     ///
-    /// Save [`base_url`](Session::base_url) beside the id: after a login that was sent on to
-    /// another region it is not the address that was given to the login.
+    /// The id is a secret, so save it in a file with mode 0600, with
+    /// [`base_url`](Session::base_url) beside it:
     ///
     /// ```no_run
     /// use files_session::{Session, Site};
+    /// use std::{fs, io::Write};
     ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let saved = std::fs::read_to_string("session")?;
-    /// let (base_url, id) = saved.split_once('\n').ok_or("not a saved session")?;
-    /// let session = Session::resume(&Site::new(base_url), id.trim_end())?;
-    /// session.logout()?;
-    /// # Ok(())
-    /// # }
+    /// fn save(session: &Session) -> std::io::Result<()> {
+    ///     let mut options = fs::OpenOptions::new();
+    ///     options.write(true).create(true).truncate(true);
+    ///     #[cfg(unix)]
+    ///     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    ///     let mut file = options.open("session")?;
+    ///     write!(file, "{}\n{}\n", session.base_url(), session.id)
+    /// }
+    ///
+    /// fn load() -> Result<Session, Box<dyn std::error::Error>> {
+    ///     let saved = fs::read_to_string("session")?;
+    ///     let mut lines = saved.lines();
+    ///     let (base_url, id) = (lines.next().unwrap_or(""), lines.next().unwrap_or(""));
+    ///     Ok(Session::resume(&Site::new(base_url), id)?)
+    /// }
     /// ```
     ///
+    /// The session may have expired in the meantime. `GET {base_url}/api/rest/v1/site` with the
+    /// [`auth_header`](Session::auth_header) tells whether it is still valid. A site may bind a
+    /// session to the IP address and the `User-Agent` of its login, so resume it with the same
+    /// [`user_agent`](Site::user_agent).
+    ///
     /// # Errors
     ///
-    /// [`InvalidInput`](ErrorKind::InvalidInput) where the id is not a valid header value (it is
-    /// empty or longer than 4 KiB, or has white space, a control character or a non-ASCII one in
-    /// it), and where no call could use the site.
-    pub fn resume(site: &Site, id: impl Into<String>) -> Result<Session, Error> {
-        let id = id.into();
-        session_id_header(&id).ok_or(InvalidInput::SessionId)?;
-        site.target()?;
-        Ok(Session::from_id(id, site.clone()))
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the id is not a valid header value (it
+    /// is empty, longer than 4 KiB, or contains white space, a control character or a non-ASCII
+    /// one), or if no call could use the site.
+    pub fn resume(site: &Site, id: &str) -> Result<Session, Error> {
+        if !is_session_id(id) {
+            return Err(INVALID_SESSION_ID.into());
+        }
+        site.target()?.proxy()?;
+        Ok(Session::from_id(id.to_owned(), site.clone()))
     }
 
-    /// Logs out: one `DELETE`, repeated where no response came or the server failed.
+    /// Logs out: one `DELETE`, over the login's connection if it is still open.
+    ///
+    /// It is retried if no response came, and after 429 and any 5xx. A 2xx means success, and its
+    /// body is never waited for. If an earlier attempt may have succeeded, "no such session" counts
+    /// as success.
     ///
     /// # Errors
     ///
-    /// Any [`Error`]; it may then be called again. A session that has ended already is
-    /// [`InvalidSession`](ErrorKind::InvalidSession).
+    /// Any [`Error`]; the call may then be repeated. A session that has already ended is
+    /// [`InvalidSession`](crate::ErrorKind::InvalidSession).
     pub fn logout(&self) -> Result<(), Error> {
         let call = Call::logout(&self.id)?;
-        retry::send(&self.site, &call, Deadline::new(self.site.time_limit())).map(drop)
+        send(&self.site, &call, self.agent.as_ref()).map(drop)
     }
 
-    /// The origin where this session lives, such as `https://app-eu.files.com`: where all other
-    /// requests go, and what to save beside the id. After a login that was sent on to another
-    /// region it is not the one that the caller named.
+    /// The origin where this session lives, such as `https://app-eu.files.com`. After a login that
+    /// moved to another region it differs from the address that the caller gave. Save it beside the
+    /// id, and send other requests there.
     #[must_use]
     pub fn base_url(&self) -> &str {
         self.site.origin()
     }
 
-    /// Name and value of the header that authenticates any other request to the API, with any
-    /// HTTP client. Send it to [`base_url`](Session::base_url) only.
+    /// Name and value of the header that authenticates other API requests, with any HTTP client.
+    /// Send it to [`base_url`](Session::base_url) only.
+    ///
+    /// A site may bind a session to the IP address and the `User-Agent` of its login, so send the
+    /// same one with other requests. This asks whether the session is still valid:
     ///
     /// ```no_run
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let site = files_session::Site::default();
-    /// # let session = files_session::Session::resume(&site, "id")?;
-    /// use files_session::ureq;
+    /// use files_session::{Login, Session, Site};
     /// use std::time::Duration;
     ///
+    /// const USER_AGENT: &str = "my-tool/1.0";
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let site = Site::new("https://mysite.files.com").user_agent(USER_AGENT);
+    /// let session = Session::login(&site, &Login::new("username", "password"))?;
     /// let (name, value) = session.auth_header();
-    /// let url = format!("{}/api/rest/v1/site", session.base_url());
-    /// let mut response = ureq::get(url)
-    ///     .config()
-    ///     .max_redirects(0) // or else the id goes where a redirect points
+    /// let agent: ureq::Agent = ureq::Agent::config_builder()
+    ///     .user_agent(USER_AGENT)
+    ///     .max_redirects(0) // otherwise the id goes where a redirect points
     ///     .timeout_global(Some(Duration::from_secs(20))) // ureq has no limit by default
     ///     .build()
-    ///     .header(name, value)
-    ///     .call()?;
-    /// println!("{}", response.body_mut().read_to_string()?);
+    ///     .into();
+    /// let url = format!("{}/api/rest/v1/site", session.base_url());
+    /// let site = agent.get(url).header(name, value).call()?.body_mut().read_to_string()?;
+    /// println!("{site}");
+    /// session.logout()?;
     /// # Ok(())
     /// # }
     /// ```
@@ -234,10 +214,105 @@ impl Session {
     pub fn auth_header(&self) -> (&'static str, &str) {
         (AUTH_HEADER, &self.id)
     }
+
+    /// Reads the session from the response to a login. Only the id must be valid: the session is
+    /// open at the server, whatever else it sent.
+    pub(crate) fn from_response(mut response: Success, site: Site) -> Result<Session, Error> {
+        let mut session = Session::from_id(String::new(), site);
+        // A look at each member is cheaper than a search for each attribute.
+        for (name, value) in response.json_object()? {
+            match &*name {
+                "id" => session.id = read(value).unwrap_or_default(),
+                "language" => session.language = read(value),
+                "login_token" => session.login_token = read(value),
+                "login_token_domain" => session.login_token_domain = read(value),
+                "max_dir_listing_size" => session.max_dir_listing_size = read(value),
+                "multiple_regions" => session.multiple_regions = read(value),
+                "read_only" => session.read_only = read(value),
+                "root_path" => session.root_path = read(value),
+                "sftp_insecure_ciphers" => session.sftp_insecure_ciphers = read(value),
+                "site_id" => session.site_id = read(value),
+                "ssl_required" => session.ssl_required = read(value),
+                "tls_disabled" => session.tls_disabled = read(value),
+                "two_factor_setup_needed" => session.two_factor_setup_needed = read(value),
+                "allowed_2fa_method_sms" => session.allowed_2fa_method_sms = read(value),
+                "allowed_2fa_method_totp" => session.allowed_2fa_method_totp = read(value),
+                "allowed_2fa_method_u2f" => session.allowed_2fa_method_u2f = read(value),
+                "allowed_2fa_method_yubi" => session.allowed_2fa_method_yubi = read(value),
+                "use_provided_modified_at" => session.use_provided_modified_at = read(value),
+                "windows_mode_ftp" => session.windows_mode_ftp = read(value),
+                "timeout_at" => session.timeout_at = read(value),
+                "home_path" => session.home_path = read(value),
+                "allowed_2fa_method_webauthn" => session.allowed_2fa_method_webauthn = read(value),
+                _ => {}
+            }
+        }
+        if session.id.is_empty() {
+            return Err(response.unexpected("has no session id"));
+        }
+        if !is_session_id(&session.id) {
+            return Err(response.unexpected("has a session id that is not a valid header value"));
+        }
+        session.agent = response.agent.take();
+        Ok(session)
+    }
+
+    fn from_id(id: String, site: Site) -> Session {
+        Session {
+            id,
+            language: None,
+            login_token: None,
+            login_token_domain: None,
+            max_dir_listing_size: None,
+            multiple_regions: None,
+            read_only: None,
+            root_path: None,
+            sftp_insecure_ciphers: None,
+            site_id: None,
+            ssl_required: None,
+            tls_disabled: None,
+            two_factor_setup_needed: None,
+            allowed_2fa_method_sms: None,
+            allowed_2fa_method_totp: None,
+            allowed_2fa_method_u2f: None,
+            allowed_2fa_method_yubi: None,
+            use_provided_modified_at: None,
+            windows_mode_ftp: None,
+            timeout_at: None,
+            home_path: None,
+            allowed_2fa_method_webauthn: None,
+            site,
+            agent: None,
+        }
+    }
 }
 
-/// Where a login is sent once more: what a region mismatch names, if it is under `files.com`.
-fn region(error: &Error) -> Option<BaseUrl> {
-    let mismatch = error.api().filter(|_| error.kind() == ErrorKind::RegionMismatch)?;
-    BaseUrl::region(mismatch.host.as_deref()?)
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &format_args!("…"))
+            .field("language", &self.language)
+            .field("login_token", &redacted(self.login_token.as_ref()))
+            .field("login_token_domain", &self.login_token_domain)
+            .field("max_dir_listing_size", &self.max_dir_listing_size)
+            .field("multiple_regions", &self.multiple_regions)
+            .field("read_only", &self.read_only)
+            .field("root_path", &self.root_path)
+            .field("sftp_insecure_ciphers", &self.sftp_insecure_ciphers)
+            .field("site_id", &self.site_id)
+            .field("ssl_required", &self.ssl_required)
+            .field("tls_disabled", &self.tls_disabled)
+            .field("two_factor_setup_needed", &self.two_factor_setup_needed)
+            .field("allowed_2fa_method_sms", &self.allowed_2fa_method_sms)
+            .field("allowed_2fa_method_totp", &self.allowed_2fa_method_totp)
+            .field("allowed_2fa_method_u2f", &self.allowed_2fa_method_u2f)
+            .field("allowed_2fa_method_yubi", &self.allowed_2fa_method_yubi)
+            .field("use_provided_modified_at", &self.use_provided_modified_at)
+            .field("windows_mode_ftp", &self.windows_mode_ftp)
+            .field("timeout_at", &self.timeout_at)
+            .field("home_path", &self.home_path)
+            .field("allowed_2fa_method_webauthn", &self.allowed_2fa_method_webauthn)
+            .field("site", &self.site)
+            .finish_non_exhaustive()
+    }
 }

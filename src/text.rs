@@ -1,14 +1,14 @@
-//! Text on its way to a person.
+//! Text in messages.
 
 use std::fmt::{self, Write};
 
 use crate::limits::MAX_SHOWN_CHARS;
 
-/// A foreign text, made fit for a terminal: what a terminal would obey or not show is escaped, and
-/// a long text is cut.
-pub(crate) struct Shown<'a>(pub &'a str);
+/// A foreign text for a terminal: control and invisible characters are escaped, and a long text is
+/// truncated.
+pub(crate) struct Sanitized<'a>(pub &'a str);
 
-impl fmt::Display for Shown<'_> {
+impl fmt::Display for Sanitized<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, c) in self.0.chars().enumerate() {
             if i == MAX_SHOWN_CHARS {
@@ -24,8 +24,8 @@ impl fmt::Display for Shown<'_> {
     }
 }
 
-/// Whether a text has anything in it that a person can read.
-pub(crate) fn is_readable(text: &str) -> bool {
+/// Whether a text has a letter, a digit or a symbol that a reader can see.
+pub(crate) fn has_visible_text(text: &str) -> bool {
     let is_blank = |c: char| c.is_whitespace() || c.is_ascii_punctuation() || c.is_control();
     text.chars().any(|c| !is_blank(c) && !is_invisible(c))
 }
@@ -41,8 +41,8 @@ fn is_invisible(c: char) -> bool {
         | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Stands for a secret in `Debug`: whether it is there, and nothing of it.
-pub(crate) fn hidden<T>(secret: Option<T>) -> Option<fmt::Arguments<'static>> {
+/// Shows in `Debug` whether a secret is present, but not the secret.
+pub(crate) fn redacted<T>(secret: Option<T>) -> Option<fmt::Arguments<'static>> {
     secret.map(|_| format_args!("…"))
 }
 
@@ -51,8 +51,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_are_escaped_and_long_texts_cut() {
-        let shown = |text: &str| Shown(text).to_string();
+    fn control_characters_are_escaped_and_long_texts_truncated() {
+        let shown = |text: &str| Sanitized(text).to_string();
         assert_eq!(shown("café – ok"), "café – ok");
         assert_eq!(shown("a\x1b[31mb\r\n\0\u{9b}"), r"a\u{1b}[31mb\u{d}\u{a}\u{0}\u{9b}");
         assert_eq!(shown("ab\u{202e}cd\u{feff}"), r"ab\u{202e}cd\u{feff}");
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_readable_with_a_letter_or_a_digit_in_it() {
+    fn a_text_has_visible_text_with_a_letter_or_a_digit_in_it() {
         for (text, readable) in [
             ("a", true),
             (" 7.", true),
@@ -70,12 +70,12 @@ mod tests {
             (" ... ", false),
             ("\u{3164}", false),
         ] {
-            assert_eq!(is_readable(text), readable, "{text:?}");
+            assert_eq!(has_visible_text(text), readable, "{text:?}");
         }
     }
 
     #[test]
-    fn what_a_terminal_does_not_show_is_escaped() {
+    fn invisible_characters_are_those_of_unicode() {
         let pattern = r"\p{Default_Ignorable_Code_Point}|[\u{2028}\u{2029}\u{fff9}-\u{fffb}]";
         let invisible = regex::Regex::new(pattern).unwrap();
         for c in '\0'..=char::MAX {

@@ -1,26 +1,71 @@
-//! Beside ureq: a crate that has both in its tree, and exchanges a configuration with this one.
+//! Features of ureq that another crate enables change nothing.
 
 mod support;
 
+use std::env;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::Command;
 
-use support::{start_stand_in, watchdog};
+use support::tls::{Ca, VALID};
+use support::{Reply, Server, accept_all, stand_in, watchdog};
+
+/// Whether native-tls can be built. If not, prints it past the test runner's capture.
+fn has_openssl() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
+    }
+    let status = Command::new("pkg-config").args(["--exists", "openssl"]).status();
+    let is_there = status.is_ok_and(|status| status.success());
+    if !is_there {
+        let message = "*** NOT TESTED, OpenSSL's headers are missing: features of another crate";
+        let _ = writeln!(io::stderr(), "\n{message}\n");
+        assert!(env::var_os("CI").is_none(), "OpenSSL's headers are missing");
+    }
+    is_there
+}
 
 #[test]
-fn a_crate_with_a_ureq_of_its_own_exchanges_a_configuration() {
-    let server = start_stand_in();
+fn features_that_another_crate_enables_change_nothing() {
+    if !has_openssl() {
+        return;
+    }
+    let http = Server::with(|request| match accept_all(request) {
+        _ if request.number == 0 => {
+            Reply::http(201, "Set-Cookie: user=alice\r\n", stand_in::SESSION)
+        }
+        _ if request.line == "POST /" => Reply::http(200, "Set-Cookie: user=control\r\n", ""),
+        reply => reply,
+    });
+    let (ca, other_ca) = (Ca::new(), Ca::named("another CA"));
+    let https = Server::tls(ca.server("127.0.0.1", VALID), accept_all);
+
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["run", "--quiet", "--manifest-path"])
+        .args(["run", "--quiet", "--locked", "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/beside/Cargo.toml"))
         .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("beside"))
-        .env("FILES_BASE_URL", server.base_url())
-        // Its own ureq would go to loopback through a proxy.
-        .env("NO_PROXY", "127.0.0.1")
-        .env("no_proxy", "127.0.0.1");
+        .env("HTTP_URL", http.url())
+        .env("HTTPS_URL", https.url())
+        .env("CA_PEM", ca.pem())
+        .env("OTHER_CA_PEM", other_ca.pem());
     let output = watchdog::busy(|| cargo.output().unwrap());
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "My Site\n");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let requests = http.requests();
+    let header = |name| requests.iter().map(|request| request.header(name)).collect::<Vec<_>>();
+    // In order: two logins and two logouts, of alice and bob in turn, and two requests by ureq.
+    let accept_encoding = Some("gzip, br");
+    assert_eq!(
+        header("accept-encoding"),
+        [None, None, None, None, accept_encoding, accept_encoding]
+    );
+    let [login, bobs_login, _, bobs_logout, _, control] = header("cookie")[..] else {
+        panic!("{requests:?}");
+    };
+    assert_eq!([login, bobs_login, bobs_logout, control], [None, None, None, Some("user=control")]);
+
+    // The untrusted certificate was not retried.
+    assert_eq!(https.connections(), 2);
+    assert_eq!(https.methods(), ["POST", "DELETE"]);
 }

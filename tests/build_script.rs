@@ -1,4 +1,4 @@
-//! In a build script: a crate of this kind is built, and run, against the stand-in.
+//! A crate whose build script logs in is built and run against the stand-in.
 
 mod support;
 
@@ -11,13 +11,13 @@ fn cargo(command: &str, url: &str, password: &str) -> Output {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args([command, "--quiet", "--manifest-path"])
+        .args([command, "--quiet", "--locked", "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build_script/Cargo.toml"))
         .env("CARGO_TARGET_DIR", target)
         .env("FILES_BASE_URL", url)
         .env("FILES_USERNAME", stand_in::USERNAME)
         .env("FILES_PASSWORD", password)
-        // The script's own requests are ureq's, which would go to loopback through a proxy.
+        // The script's own request would use a proxy, even to a loopback host. Cargo needs it.
         .env("NO_PROXY", "127.0.0.1")
         .env("no_proxy", "127.0.0.1");
     watchdog::busy(|| cargo.output().unwrap())
@@ -27,17 +27,17 @@ fn cargo(command: &str, url: &str, password: &str) -> Output {
 fn a_build_script_logs_in_fetches_a_value_and_logs_out() {
     let server = start_stand_in();
     let output = cargo("run", &server.base_url(), stand_in::PASSWORD);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "built for My Site\n");
-    assert_eq!(said, "", "on success nothing is said");
+    assert_eq!(stderr, "", "success prints nothing");
 
     let output = cargo("build", &server.base_url(), "wrong-password");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     let lines: Vec<&str> =
-        said.lines().filter(|line| line.starts_with("error: build-script")).collect();
-    assert_eq!(lines.len(), 1, "{said}");
-    assert!(lines[0].contains("check the user name and the password"), "{said}");
-    assert!(!said.contains("wrong-password") && !said.contains("panicked"), "{said}");
+        stderr.lines().filter(|line| line.starts_with("error: build-script")).collect();
+    assert_eq!(lines.len(), 1, "{stderr}");
+    assert!(lines[0].contains("check the user name and the password"), "{stderr}");
+    assert!(!stderr.contains("wrong-password") && !stderr.contains("panicked"), "{stderr}");
 }

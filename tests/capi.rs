@@ -1,4 +1,5 @@
-//! The C ABI, called from C, C++ and Python as a user would, under valgrind and `AddressSanitizer`.
+//! The C ABI, called from C, C++ and Python as a user would, under valgrind and under Rust's
+//! sanitizers.
 
 #![cfg(all(feature = "capi", unix))]
 
@@ -12,40 +13,50 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use support::tls::{Ca, VALID};
 use support::{
-    Reply, Server, lets_in, nobody, stand_in, start_stand_in, watchdog, without_proxies,
+    Reply, Server, accept_all, chain, closed_port, stand_in, start_stand_in, watchdog,
+    without_proxies,
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 const C: [&str; 5] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
+/// POSIX threads, semaphores and sockets are not part of C11.
+const POSIX: [&str; 6] = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-D_GNU_SOURCE"];
 const CPP: [&str; 5] = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"];
 
-/// Where this file's work goes, and where the library is built.
+/// The directory for this file's output and for the libraries.
 fn out() -> PathBuf {
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("capi");
     fs::create_dir_all(&out).unwrap();
     out
 }
 
-/// Says past the test runner's capture what this machine can't test. On CI it is a failure.
+/// Prints what this machine can't test, past the test runner's capture. On CI it is a failure.
 #[track_caller]
 fn not_tested(missing: &str, test: &str) {
-    let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED, {missing} is missing: {test}\n");
+    skipped(missing, test);
     assert!(env::var_os("CI").is_none(), "{missing} is missing");
 }
 
-/// Whether a tool is there.
+/// The same for tools that CI may lack.
+fn skipped(missing: &str, test: &str) {
+    let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED, {missing} is missing: {test}\n");
+}
+
+/// Whether a tool is installed.
 fn is_there(command: &[&str]) -> bool {
     let output = Command::new(command[0]).args(&command[1..]).arg("--version").output();
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Whether a tool is there; if not, that is said.
+/// Whether a tool is installed. Prints it if not.
 #[track_caller]
 fn has(tool: &str, test: &str) -> bool {
     let found = is_there(&[tool]);
@@ -58,9 +69,9 @@ fn has(tool: &str, test: &str) -> bool {
 #[track_caller]
 fn run(command: &mut Command) -> Output {
     watchdog::test();
-    // A build takes its time; a program that stands still is what the watchdog is there for.
+    // Builds take long. Any other program that stands still is a failure.
     let program = Path::new(command.get_program());
-    let builds = ["cargo", "rustup"].iter().any(|name| program.ends_with(name));
+    let builds = ["cargo", "rustup", "sh"].iter().any(|name| program.ends_with(name));
     let output = if builds { watchdog::busy(|| command.output()) } else { command.output() };
     let output = output.unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
@@ -73,18 +84,19 @@ fn run(command: &mut Command) -> Output {
     output
 }
 
-fn cargo() -> Command {
+/// Cargo with a target directory of its own.
+fn cargo(target: &Path) -> Command {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.current_dir(ROOT).env("CARGO_TARGET_DIR", out().join("target")).env_remove("RUSTFLAGS");
+    cargo.current_dir(ROOT).env("CARGO_TARGET_DIR", target).env_remove("RUSTFLAGS");
     cargo
 }
 
-/// What is written down for C's users.
+/// A document for C's users.
 fn document(name: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
 }
 
-/// The one line of a document that starts and ends so, or has this in it.
+/// The one line of a document that starts with `start` and contains `part`.
 #[track_caller]
 fn documented(name: &str, start: &str, part: &str) -> String {
     let document = document(name);
@@ -97,25 +109,27 @@ fn documented(name: &str, start: &str, part: &str) -> String {
 const NOTES: &str = "tests/c/README.md";
 
 /// The directories of the libraries as plain cargo builds them, and of the shared one with a
-/// SONAME; each built once, by the documented commands.
+/// SONAME. Each is built once, by the documented commands.
 fn built() -> &'static (PathBuf, PathBuf) {
     static BUILT: OnceLock<(PathBuf, PathBuf)> = OnceLock::new();
     BUILT.get_or_init(|| {
         let (plain, soname) = (out().join("plain"), out().join("soname"));
+        // The linker's argument would otherwise make cargo build the plain one again.
+        let (plain_target, soname_target) = (out().join("target"), out().join("soname_target"));
         let plain_line =
             |kind| format!("cargo rustc --release --features capi --crate-type {kind}");
         let soname_line = documented(NOTES, "cargo rustc", "-soname,");
-        for (line, file, to) in [
-            (soname_line, "libfiles_session.so", &soname),
-            (plain_line("staticlib"), "libfiles_session.a", &plain),
-            (plain_line("cdylib"), "libfiles_session.so", &plain),
+        for (line, file, target, to) in [
+            (soname_line, "libfiles_session.so", &soname_target, &soname),
+            (plain_line("staticlib"), "libfiles_session.a", &plain_target, &plain),
+            (plain_line("cdylib"), "libfiles_session.so", &plain_target, &plain),
         ] {
             assert!(document("README.md").contains(&line) || to == &soname, "{line}");
-            run(cargo().args(line.split(' ').skip(1)));
+            run(cargo(target).args(line.split(' ').skip(1)));
             fs::create_dir_all(to).unwrap();
-            // Not over a file that another run of the tests may have mapped.
+            // Another run of the tests may have mapped the old file.
             let _ = fs::remove_file(to.join(file));
-            fs::copy(out().join("target/release").join(file), to.join(file)).unwrap();
+            fs::copy(target.join("release").join(file), to.join(file)).unwrap();
         }
         (plain, soname)
     })
@@ -152,13 +166,15 @@ fn says_ok(command: &mut Command) {
     assert!(output.stderr.is_empty(), "the library prints: {output:?}");
 }
 
-/// Runs a program under valgrind: no error, and nothing left.
-fn valgrind(program: &Path) -> Command {
+const ANY_LEAK: &str = "definite,indirect,possible";
+
+/// Runs a program under valgrind, which fails on any error and on leaks of these kinds.
+fn valgrind(program: &Path, leaks: &str) -> Command {
     let mut valgrind = Command::new("valgrind");
     valgrind
         .args(["--quiet", "--error-exitcode=99", "--leak-check=full"])
-        .args(["--show-leak-kinds=definite,indirect,possible"])
-        .args(["--errors-for-leak-kinds=definite,indirect,possible"])
+        .arg(format!("--show-leak-kinds={leaks}"))
+        .arg(format!("--errors-for-leak-kinds={leaks}"))
         .arg(program);
     valgrind
 }
@@ -166,7 +182,7 @@ fn valgrind(program: &Path) -> Command {
 /// The stand-in over https: its URL, and a file with the CA to trust.
 fn https_stand_in(name: &str) -> (Server, PathBuf) {
     let ca = Ca::new();
-    let server = Server::tls(ca.server("127.0.0.1", VALID), lets_in);
+    let server = Server::tls(ca.server("127.0.0.1", VALID), accept_all);
     let file = out().join(name);
     fs::write(&file, ca.certificate.pem()).unwrap();
     (server, file)
@@ -195,54 +211,106 @@ fn login_and_logout_work_over_https_with_a_private_ca() {
 }
 
 #[test]
-fn nothing_leaks_and_nothing_is_misused_under_valgrind() {
+fn no_leak_and_no_misuse_of_memory_under_valgrind() {
     if !has("valgrind", "leaks and misuse of memory through the C ABI") {
         return;
     }
     let program = program("cc", &C, &source("all.c"), "all_valgrind");
-    says_ok(valgrind(&program).arg(start_stand_in().base_url()));
+    says_ok(valgrind(&program, ANY_LEAK).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_valgrind.pem");
     let (other, _) = https_stand_in("other_valgrind.pem");
-    // Valgrind takes what ring's assembly decrypts for uninitialised, so it is not asked for that.
-    let mut valgrind = valgrind(&program);
+    // Valgrind takes the output of ring's assembly for uninitialised.
+    let mut valgrind = valgrind(&program, ANY_LEAK);
     valgrind.env("VALGRIND_OPTS", "--undef-value-errors=no");
     says_ok(valgrind.arg(server.url()).arg(ca).arg(other.url()));
 }
 
 #[test]
-fn nothing_is_misused_under_address_sanitizer() {
+fn no_misuse_of_memory_under_address_sanitizer() {
+    let Some(library) = sanitized("address", &[]) else { return };
+    let link = [library.to_str().unwrap(), "-fsanitize=address"];
+    let program = |name| sanitized_program("address", name, &link);
+    let all = program("all");
+    says_ok(Command::new(&all).arg(start_stand_in().base_url()));
+    let (server, ca) = https_stand_in("ca_asan.pem");
+    says_ok(Command::new(&all).arg(server.url()).arg(ca));
+    says_ok(&mut Command::new(program("canceller")));
+}
+
+#[test]
+fn no_data_race_under_thread_sanitizer() {
+    // Without the standard library's own locks, every use of them would look like a race.
+    let Some(library) = sanitized("thread", &["-Zbuild-std"]) else { return };
+    // Unlike that of cc, Rust's runtime always fits Rust's code.
+    let runtime = nightly_sysroot().join(format!("lib/rustlib/{SANITIZED_TARGET}/lib"));
+    let runtime = runtime.join("librustc-nightly_rt.tsan.a");
+    let link = [
+        library.to_str().unwrap(),
+        "-Wl,--whole-archive",
+        runtime.to_str().unwrap(),
+        "-Wl,--no-whole-archive",
+    ];
+    says_ok(&mut Command::new(sanitized_program("thread", "canceller", &link)));
+}
+
+const SANITIZED_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+fn nightly_sysroot() -> PathBuf {
+    let mut rustc = Command::new("rustup");
+    rustc.args(["run", "nightly", "rustc", "--print", "sysroot"]);
+    String::from_utf8(run(&mut rustc).stdout).unwrap().trim_end().into()
+}
+
+/// The static library, built with a sanitizer of the nightly toolchain.
+fn sanitized(sanitizer: &str, flags: &[&str]) -> Option<PathBuf> {
+    let test = format!("misuse of memory under {sanitizer} sanitizer");
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
-        let _ =
-            writeln!(std::io::stderr(), "\n*** NOT TESTED on this platform: AddressSanitizer\n");
-        return;
+        skipped("support of this platform", &test);
+        return None;
     }
     if !is_there(&["rustup", "run", "nightly", "rustc"]) {
-        return not_tested("a nightly toolchain", "misuse of memory under AddressSanitizer");
+        not_tested("a nightly toolchain", &test);
+        return None;
     }
-    let target = "x86_64-unknown-linux-gnu";
+    let sources = "lib/rustlib/src/rust/library/std";
+    if flags.contains(&"-Zbuild-std") && !nightly_sysroot().join(sources).exists() {
+        skipped("nightly's component rust-src", &test);
+        return None;
+    }
+    let target = out().join(sanitizer);
     let mut cargo = Command::new("rustup");
     cargo
         .args(["run", "nightly", "cargo", "rustc", "--features", "capi", "--crate-type"])
-        .args(["staticlib", "--target", target])
+        .args(["staticlib", "--target", SANITIZED_TARGET])
+        .args(flags)
         .current_dir(ROOT)
-        .env("CARGO_TARGET_DIR", out().join("asan"))
-        .env("RUSTFLAGS", "-Zsanitizer=address")
+        .env("CARGO_TARGET_DIR", &target)
+        .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"))
         .env_remove("CARGO")
         .env_remove("RUSTC")
         .env_remove("RUSTUP_TOOLCHAIN");
     run(&mut cargo);
-    let program = out().join("all_asan");
+    Some(target.join(SANITIZED_TARGET).join("debug/libfiles_session.a"))
+}
+
+/// A C program with the same sanitizer.
+fn sanitized_program(sanitizer: &str, name: &str, link: &[&str]) -> PathBuf {
+    let program = out().join(format!("{name}_{sanitizer}"));
+    let object = program.with_extension("o");
     run(Command::new("cc")
         .args(C)
-        .args(["-g", "-fsanitize=address"])
+        .args(["-D_GNU_SOURCE", "-g", &format!("-fsanitize={sanitizer}")])
         .arg(format!("-I{ROOT}/src"))
-        .arg(source("all.c"))
-        .arg(out().join("asan").join(target).join("debug/libfiles_session.a"))
-        .args(["-lpthread", "-ldl", "-lm", "-o"])
-        .arg(&program));
-    says_ok(Command::new(&program).arg(start_stand_in().base_url()));
-    let (server, ca) = https_stand_in("ca_asan.pem");
-    says_ok(Command::new(&program).arg(server.url()).arg(ca));
+        .args(["-c", "-o"])
+        .args([&object, &source(&format!("{name}.c"))]));
+    run(Command::new("cc").args(["-rdynamic", "-o"]).args([&program, &object]).args(link).args([
+        "-lpthread",
+        "-ldl",
+        "-lm",
+        "-lrt",
+        "-lresolv",
+    ]));
+    program
 }
 
 #[test]
@@ -255,26 +323,44 @@ fn eight_threads_with_small_stacks_have_sessions_of_their_own() {
 
 #[test]
 fn a_cancelled_thread_ends_after_the_call() {
-    // POSIX threads and semaphores are not in C11 alone.
-    let flags = [&C[..], &["-D_GNU_SOURCE"]].concat();
-    says_ok(&mut Command::new(program("cc", &flags, &source("cancel.c"), "cancel")));
+    says_ok(&mut Command::new(program("cc", &POSIX, &source("cancel.c"), "cancel")));
+}
+
+#[test]
+fn a_canceller_ends_calls_in_every_phase() {
+    let program = program("cc", &POSIX, &source("canceller.c"), "canceller");
+    says_ok(&mut Command::new(&program));
+    if has("valgrind", "leaks and misuse of memory around a canceller") {
+        // The thread of an abandoned lookup may still be ending, so its memory is a possible leak.
+        says_ok(&mut valgrind(&program, "definite,indirect"));
+    }
+}
+
+#[test]
+fn a_process_can_exit_during_a_call() {
+    let program = program("cc", &POSIX, &source("canceller.c"), "canceller_exit");
+    says_ok(Command::new(program).arg("exit"));
 }
 
 /// The program that makes one call, built once.
 fn caller() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| program("cc", &C, &source("call.c"), "call"))
+    PROGRAM.get_or_init(|| program("cc", &POSIX, &source("call.c"), "call"))
 }
 
 /// One call with these options: the status, and base URL or message.
 fn call(options: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+    let stdout = call_output(options, environment);
+    let (status, text) = stdout.trim_end().split_once(' ').unwrap();
+    (status.parse().unwrap(), text.to_owned())
+}
+
+fn call_output(options: &[&str], environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(caller());
     without_proxies(&mut command);
     let output = run(command.args(options).envs(environment.iter().copied()));
     assert!(output.stderr.is_empty(), "the library prints: {output:?}");
-    let said = String::from_utf8(output.stdout).unwrap();
-    let (status, text) = said.trim_end().split_once(' ').unwrap();
-    (status.parse().unwrap(), text.to_owned())
+    String::from_utf8(output.stdout).unwrap()
 }
 
 const OK: i32 = 0;
@@ -282,19 +368,31 @@ const INVALID_INPUT: i32 = 1;
 const CONNECT: i32 = 2;
 const TLS: i32 = 3;
 const TIMEOUT: i32 = 4;
-const SERVICE_UNAVAILABLE: i32 = 16;
 
 #[test]
-fn retries_are_3_by_default_as_many_as_said_or_none() {
-    for (retries, requests) in
-        [("0", 4), ("2", 3), ("1", 2), ("-1", 1), ("-2147483648", 1), ("5", 6)]
-    {
-        let server = Server::new([Reply::http(503, "Retry-After: 0\r\n", "")]);
-        let (status, said) =
-            call(&[&format!("base_url={}", server.url()), &format!("retries={retries}")], &[]);
-        assert_eq!(status, SERVICE_UNAVAILABLE, "{said}");
-        assert_eq!(server.requests().len(), requests, "retries={retries}");
-    }
+fn retries_are_3_by_default_a_given_number_or_none() {
+    let attempts_with = |retries: &str| {
+        // It breaks off every handshake, so nothing is sent, and the login is retried.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("base_url=https://{}", listener.local_addr().unwrap());
+        let attempts = Arc::new(AtomicUsize::new(0));
+        let counter = attempts.clone();
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                counter.fetch_add(1, Ordering::SeqCst);
+                drop(connection);
+            }
+        });
+        let (status, message) = call(&[&url, &format!("retries={retries}")], &[]);
+        assert_eq!(status, TLS, "{message}");
+        attempts.load(Ordering::SeqCst)
+    };
+    thread::scope(|scope| {
+        let rows = [("0", 4), ("2", 3), ("1", 2), ("-1", 1), ("-2147483648", 1)];
+        for (retries, attempts) in rows {
+            scope.spawn(move || assert_eq!(attempts_with(retries), attempts, "retries={retries}"));
+        }
+    });
 }
 
 #[test]
@@ -303,96 +401,166 @@ fn plain_http_beyond_this_machine_needs_allow_http() {
     let proxy = format!("proxy={}", proxy.url());
     let site = "base_url=http://mysite.test.invalid";
     for allow_http in ["allow_http=0", "allow_http=2", "allow_http=4294967295"] {
-        let (status, said) = call(&[site, &proxy, allow_http], &[]);
-        assert_eq!(status, INVALID_INPUT, "{said}");
-        assert!(said.contains("allow_http") && !said.contains("allow_http("), "{said}");
+        let (status, message) = call(&[site, &proxy, allow_http], &[]);
+        assert_eq!(status, INVALID_INPUT, "{message}");
+        assert!(message.contains("allow_http"), "{message}");
     }
-    let (status, said) = call(&[site, &proxy, "allow_http=1"], &[]);
-    assert_eq!(status, CONNECT, "{said}");
-    assert!(said.contains("the proxy 127.0.0.1"), "{said}");
+    let (status, message) = call(&[site, &proxy, "allow_http=1"], &[]);
+    assert_eq!(status, CONNECT, "{message}");
+    assert!(message.contains("the proxy 127.0.0.1"), "{message}");
 }
 
 #[test]
 fn time_limits_are_kept_and_named() {
-    // The one is reached in silence after the request, the other before the handshake's end: the
-    // system connects, and nobody answers.
+    // The first server is silent after the request. The second one never accepts the connection,
+    // which the system has made, so the handshake doesn't end.
     let silent = Server::new([Reply::nothing().then_silence()]);
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let deaf = format!("https://{}", deaf.local_addr().unwrap());
-    caller(); // What it takes to build is no part of the time.
-    for (url, setting) in [(silent.url(), "timeout_ms"), (deaf, "connect_timeout_ms")] {
+    caller(); // The time to build it doesn't count.
+    for (url, setting) in [(silent.url(), "timeout"), (deaf, "connect_timeout")] {
         let start = Instant::now();
-        let options = [&format!("base_url={url}"), &format!("{setting}=700"), "retries=-1"];
-        let (status, said) = call(&options, &[]);
+        let options = [&format!("base_url={url}"), &format!("{setting}_ms=700"), "retries=-1"];
+        let (status, message) = call(&options, &[]);
         let took = start.elapsed();
-        assert_eq!(status, TIMEOUT, "{said}");
-        assert!(said.contains("700ms") && said.contains(&format!("({setting})")), "{said}");
+        assert_eq!(status, TIMEOUT, "{message}");
+        assert!(message.contains(&format!("700ms ({setting})")), "{message}");
         assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(9), "{took:?}");
     }
 }
 
 #[test]
-fn a_certificate_that_is_not_trusted_is_a_case_for_ca_pem() {
-    let (server, _) = https_stand_in("not_given.pem");
-    let (status, said) = call(&[&format!("base_url={}", server.url())], &[]);
-    assert_eq!(status, TLS, "{said}");
-    assert!(said.contains("give its certificate as ca_pem"), "{said}");
+fn the_error_for_an_untrusted_certificate_names_ca_pem() {
+    let (server, _) = https_stand_in("unused.pem");
+    let (status, message) = call(&[&format!("base_url={}", server.url())], &[]);
+    assert_eq!(status, TLS, "{message}");
+    assert!(message.contains("trusted authorities (ca_pem, for a private one)"), "{message}");
     assert!(server.requests().is_empty());
 }
 
+/// The program makes each call on a stack of 128 KiB.
 #[test]
-fn a_proxy_is_the_options_or_none_or_the_environments() {
-    // This machine, by an address that is not a loopback one.
-    let nobody = nobody();
-    let url = format!("base_url=https://0.0.0.0:{}", nobody.addr.port());
-    let refusing = || Server::new([Reply::http(403, "", "")]);
-    for (named, expected) in
-        [(None, "environment"), (Some(""), "neither"), (Some("named"), "named")]
-    {
-        let (environments, other) = (refusing(), refusing());
-        let option = match named {
-            None => String::new(),
-            Some("") => "proxy=".to_owned(),
-            Some(_) => format!("proxy={}", other.url()),
-        };
-        let mut options = vec![&*url, "retries=-1"];
-        options.extend(Some(&*option).filter(|option| !option.is_empty()));
-        let (status, said) = call(&options, &[("https_proxy", &environments.url())]);
-        let asked = (environments.requests().len(), other.requests().len());
-        match expected {
-            "environment" => assert_eq!(asked, (1, 0), "{said}"),
-            "named" => assert_eq!(asked, (0, 1), "{said}"),
-            _ => assert_eq!(asked, (0, 0), "{said}"),
-        }
-        assert_eq!(status, CONNECT, "{said}");
-        assert_eq!(said.contains("the proxy 127.0.0.1"), expected != "neither", "{said}");
+fn the_longest_certificate_chain_fits_on_a_small_stack() {
+    let root = chain::Root::new();
+    let ca_pem = &format!("ca_pem={}", root.certificate.pem());
+    let other = &format!("ca_pem={}", chain::Root::new().certificate.pem());
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let server = Server::tls(root.server(chain::LONGEST, version), accept_all);
+        let url = &format!("base_url={}", server.url());
+        assert_eq!(call(&[url, ca_pem], &[]), (OK, server.url()));
+        // Its last signature is wrong, which is found out in the deepest place.
+        let (status, message) = call(&[url, other], &[]);
+        assert_eq!(status, TLS, "{message}");
+
+        // There is no longer one.
+        let longer = Server::tls(root.server(chain::LONGEST + 1, version), accept_all);
+        let (status, message) = call(&[&format!("base_url={}", longer.url()), ca_pem], &[]);
+        assert_eq!(status, TLS, "{message}");
     }
-    let (status, said) = call(&[&url], &[("https_proxy", "socks5://127.0.0.1")]);
-    assert_eq!(status, INVALID_INPUT);
-    assert!(said.contains("https_proxy is a SOCKS proxy"), "{said}");
 }
 
 #[test]
-fn the_rest_of_the_options_arrives() {
-    let server = Server::with(lets_in);
+fn the_longest_certificate_chain_fits_on_a_small_stack_through_an_https_proxy() {
+    let (root, other) = (chain::Root::new(), chain::Root::new());
+    let ca_pem = &format!("ca_pem={}", root.certificate.pem());
+    let version = &rustls::version::TLS13;
+    let url = "https://127.0.0.1:1";
+    for (site, status) in [(&root, OK), (&other, TLS)] {
+        let proxy = chain::https_proxy(
+            root.server(chain::LONGEST, version),
+            site.server(chain::LONGEST, version),
+        );
+        let proxy = &format!("proxy={}", proxy.url());
+        let (returned, message) = call(&[&format!("base_url={url}"), proxy, ca_pem], &[]);
+        assert_eq!(returned, status, "{message}");
+    }
+}
+
+#[test]
+fn a_lookup_thread_that_cannot_be_created_is_an_error_and_not_retried() {
+    if !cfg!(target_os = "linux") {
+        return skipped("LD_PRELOAD", "a lookup thread that can't be created");
+    }
+    let library = out().join("no_lookup_thread.so");
+    run(Command::new("cc")
+        .args(POSIX)
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source("no_lookup_thread.c")])
+        .arg("-ldl"));
+    let preload = [("LD_PRELOAD", library.to_str().unwrap())];
+    let output = call_output(&["base_url=https://mysite.test.invalid"], &preload);
+    let expected = format!(
+        "no thread\n{CONNECT} no thread could be started to look up \
+         mysite.test.invalid: "
+    );
+    assert!(output.starts_with(&expected), "{output}");
+    // Neither localhost nor an address is looked up.
+    let server = Server::with(accept_all);
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("http://{host}:{}", server.addr.port());
+        assert_eq!(call(&[&format!("base_url={url}")], &preload), (OK, url));
+    }
+}
+
+#[test]
+fn the_proxy_is_the_options_or_none_or_the_environments() {
+    // This machine, but not by a loopback address.
+    let closed = closed_port();
+    let url = format!("base_url=https://0.0.0.0:{}", closed.addr.port());
+    let refusing = || Server::new([Reply::http(403, "", "")]);
+    for (option, requests) in [(None, (1, 0)), (Some(""), (0, 0)), (Some("a proxy"), (0, 1))] {
+        let (in_environment, in_option) = (refusing(), refusing());
+        let option = option.map(|text| match text {
+            "" => "proxy=".to_owned(),
+            _ => format!("proxy={}", in_option.url()),
+        });
+        let mut options = vec![&*url, "retries=-1"];
+        options.extend(option.as_deref());
+        let (status, message) = call(&options, &[("https_proxy", &in_environment.url())]);
+        let received = (in_environment.requests().len(), in_option.requests().len());
+        assert_eq!(received, requests, "{message}");
+        assert_eq!(status, CONNECT, "{message}");
+        assert_eq!(message.contains("the proxy 127.0.0.1"), requests != (0, 0), "{message}");
+    }
+    let (status, message) = call(&[&url], &[("https_proxy", "socks5://127.0.0.1")]);
+    assert_eq!(status, INVALID_INPUT);
+    assert!(message.contains("https_proxy is a SOCKS proxy"), "{message}");
+}
+
+#[test]
+fn the_other_options_arrive() {
+    let server = Server::with(accept_all);
     let url = format!("base_url={}", server.url());
-    let options =
-        [&url, "username=u", "password=p", "otp=1", "partial_session_id=x", "language=de"];
+    let options = [
+        &url,
+        "username=u",
+        "password=p",
+        "otp=1",
+        "partial_session_id=x",
+        "language=de",
+        "user_agent=my-tool/1.0",
+    ];
     assert_eq!(call(&options, &[]), (OK, server.url()));
+    for request in server.requests() {
+        assert_eq!(request.header("user-agent"), Some("my-tool/1.0"));
+        assert_eq!(request.header("accept-language"), Some("de"));
+    }
     let request = &server.requests()[0];
     assert_eq!(
         request.body,
         r#"{"username":"u","password":"p","otp":"1","partial_session_id":"x"}"#
     );
-    assert_eq!(request.header("accept-language"), Some("de"));
     assert_eq!(call(&["resume=id"], &[]), (OK, "https://app.files.com".to_owned()));
 }
 
 #[test]
-fn the_header_is_good_for_every_standard() {
-    let text = "#include \"files_session.h\"\n\
+fn the_header_compiles_in_every_standard() {
+    let text = "#define FILES_SESSION_API __attribute__((visibility(\"default\")))\n\
+                #include \"files_session.h\"\n\
+                #if FILES_SESSION_VERSION_NUMBER < 0x000300\n#error\n#endif\n\
+                static const char header[] = FILES_SESSION_AUTH_HEADER \": \";\n\
                 int main(void) { files_session_options options = FILES_SESSION_OPTIONS_INIT; \
-                return options.size != sizeof options; }\n";
+                return options.size != sizeof options || header[0] != 'X'; }\n";
     let c = ["c89", "c99", "c11", "c17", "c2x"].map(|standard| ("cc", "c", standard));
     let cpp = ["c++98", "c++11", "c++14", "c++17", "c++20", "c++2b"];
     let cpp = cpp.map(|standard| ("c++", "c++", standard));
@@ -407,11 +575,14 @@ fn the_header_is_good_for_every_standard() {
                 .arg(file);
             command
         };
-        let (file, nothing) = (out().join("standards.c"), out().join("nothing.c"));
+        let (file, plain, empty) =
+            (out().join("standards.c"), out().join("plain.c"), out().join("empty.c"));
         fs::write(&file, text).unwrap();
-        fs::write(&nothing, "int main(void) { return 0; }\n").unwrap();
-        if compile(&nothing).output().is_ok_and(|output| output.status.success()) {
+        fs::write(&plain, text.split_once('\n').unwrap().1).unwrap();
+        fs::write(&empty, "int main(void) { return 0; }\n").unwrap();
+        if compile(&empty).output().is_ok_and(|output| output.status.success()) {
             run(&mut compile(&file));
+            run(&mut compile(&plain));
         } else {
             not_tested(&format!("{compiler} -std={standard}"), "the header in that standard");
         }
@@ -436,29 +607,36 @@ fn the_wrapper_for_python_works() {
     }
 }
 
-/// The first fenced block of the README that starts so.
-fn block_of_the_readme(start: &str) -> String {
-    let readme = document("README.md");
-    let (_, rest) = readme.split_once(start).unwrap_or_else(|| panic!("{start} is not there"));
+/// The first fenced block of a document in this language.
+fn block(name: &str, language: &str) -> String {
+    let document = document(name);
+    let start = format!("```{language}\n");
+    let (_, rest) = document.split_once(&start).unwrap_or_else(|| panic!("no block of {language}"));
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// A directory where documented lines work as they stand: with `login.c`, the README's program,
-/// with `src`, and with the libraries in `target/release`.
+/// A directory where documented lines work unchanged. It contains `login.c` (the README's program),
+/// `src`, and the libraries in `target/release`.
 fn workplace(name: &str, libraries: &Path) -> PathBuf {
     let place = out().join(name);
     let _ = fs::remove_dir_all(&place);
     fs::create_dir_all(place.join("target")).unwrap();
-    fs::write(place.join("login.c"), block_of_the_readme("```c\n")).unwrap();
+    fs::write(place.join("login.c"), block("README.md", "c")).unwrap();
     symlink(Path::new(ROOT).join("src"), place.join("src")).unwrap();
     symlink(libraries, place.join("target/release")).unwrap();
     place
 }
 
-/// Runs a documented line as it stands.
+/// Runs a documented line unchanged.
 #[track_caller]
 fn run_line(line: &str, place: &Path) -> Output {
-    run(Command::new("sh").args(["-e", "-c", line]).current_dir(place))
+    run(shell(line).current_dir(place))
+}
+
+fn shell(line: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.args(["-e", "-c", line]);
+    shell
 }
 
 /// Runs the README's program with the right password and a wrong one.
@@ -470,25 +648,72 @@ fn logs_in(command: &mut Command) {
         .env("FILES_USERNAME", stand_in::USERNAME)
         .env("FILES_PASSWORD", stand_in::PASSWORD);
     let output = run(command);
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert_eq!(said, format!("{}\n", stand_in::SESSION_ID));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(stdout, format!("logged in at {}\n", server.base_url()));
 
     let output = command.env("FILES_PASSWORD", "wrong").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert!(said.contains("check the user name and the password"), "{said}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert!(stderr.contains("check the user name and the password"), "{stderr}");
 }
 
 #[test]
-fn the_program_of_the_readme_works_as_it_stands() {
+fn the_program_of_the_readme_works_unchanged() {
     for (name, library) in [("readme", "-lfiles_session -Wl,-rpath"), ("readme_static", ".a ")] {
         let place = workplace(name, libraries());
         run_line(&documented("README.md", "cc ", library), &place);
         logs_in(&mut Command::new(place.join("login")));
     }
-    // It is an example, so it has no warnings.
+    // An example must have no warnings.
     let strict = workplace("readme_strict", libraries());
     program("cc", &C, &strict.join("login.c"), "readme_strict/login");
+}
+
+#[test]
+fn a_static_program_is_much_smaller_without_unused_sections() {
+    let place = workplace("small", libraries());
+    let size = || fs::metadata(place.join("login")).unwrap().len();
+    run_line(&documented("README.md", "cc ", ".a "), &place);
+    let large = size();
+    run_line(&documented(NOTES, "cc -s ", "-Wl,--gc-sections"), &place);
+    logs_in(&mut Command::new(place.join("login")));
+    assert!(size() * 3 < large * 2, "{} of {large} bytes", size());
+}
+
+#[test]
+fn the_symbols_for_core_dumps_can_be_kept() {
+    if !has("nm", "the symbols of the shared library") {
+        return;
+    }
+    let symbols = |library: &Path| run(Command::new("nm").arg(library)).stdout.len();
+    let line = documented(NOTES, "CARGO_PROFILE_RELEASE_STRIP=false ", "cdylib");
+    // A target directory of its own, so that the other libraries need not be built again.
+    let target = out().join("unstripped");
+    run(shell(&line).current_dir(ROOT).env("CARGO_TARGET_DIR", &target).env_remove("RUSTFLAGS"));
+    assert_eq!(symbols(&libraries().join("libfiles_session.so")), 0);
+    assert!(symbols(&target.join("release/libfiles_session.so")) > 10_000);
+}
+
+#[test]
+fn a_static_library_for_another_machine_links_by_the_documented_lines() {
+    for (target, compiler, build) in [
+        ("aarch64-unknown-linux-gnu", "aarch64-linux-gnu-gcc", "CC_aarch64_unknown_linux_gnu="),
+        ("x86_64-pc-windows-gnu", "x86_64-w64-mingw32-gcc", "cargo rustc "),
+    ] {
+        let rustc = env::var_os("RUSTC").unwrap_or("rustc".into());
+        let mut libraries_of_target = Command::new(rustc);
+        libraries_of_target.args(["--print=target-libdir", "--target", target]);
+        let directory = String::from_utf8(run(&mut libraries_of_target).stdout).unwrap();
+        if !Path::new(directory.trim_end()).exists() || !is_there(&[compiler]) {
+            skipped(compiler, &format!("a program for {target}"));
+            continue;
+        }
+        let mut command = shell(&documented(NOTES, build, target));
+        run(command.current_dir(ROOT).env("CARGO_TARGET_DIR", out().join("target")));
+        let place = workplace(target, libraries());
+        symlink(out().join("target").join(target), place.join("target").join(target)).unwrap();
+        run_line(&documented(NOTES, compiler, target), &place);
+    }
 }
 
 #[test]
@@ -510,7 +735,7 @@ fn the_shared_library_of_plain_cargo_can_have_a_soname() {
     );
     assert!(dynamic(soname).contains(&format!("soname: [{name}]")), "{}", dynamic(soname));
 
-    // A program that is linked with it asks for that name, and no other.
+    // A program that is linked with it needs a file of that name.
     let place = workplace("with_soname", soname);
     run_line(&documented("README.md", "cc ", "-lfiles_session -Wl,-rpath"), &place);
     let run_without = Command::new(place.join("login")).output().unwrap();
@@ -547,10 +772,9 @@ fn beside_another_static_library_in_rust_the_shared_one_works() {
 fn cargo_c_installs_what_pkg_config_finds() {
     let test = "an installation by cargo-c, and pkg-config";
     if !is_there(&[env!("CARGO"), "cinstall"]) {
-        // Set where cargo-c can't be had for this toolchain.
+        // Set if no cargo-c fits this toolchain.
         if env::var_os("FILES_SESSION_CARGO_C").is_some_and(|state| state == "absent") {
-            let _ = writeln!(std::io::stderr(), "\n*** NOT TESTED, no cargo-c: {test}\n");
-            return;
+            return skipped("cargo-c", test);
         }
         return not_tested("cargo-c", test);
     }
@@ -561,26 +785,39 @@ fn cargo_c_installs_what_pkg_config_finds() {
     let _ = fs::remove_dir_all(&prefix);
     let line = documented(NOTES, "cargo cinstall", "--prefix=/usr/local");
     let line = line.replace("/usr/local", prefix.to_str().unwrap());
-    run(cargo().args(line.split(' ').skip(1)).args(["--libdir", "lib"]));
+    let target = out().join("cargo_c_target");
+    run(cargo(&target).args(line.split(' ').skip(1)).args(["--libdir", "lib"]));
 
     let (place, lib) = (workplace("cargo_c", libraries()), prefix.join("lib"));
     let found = |line: String| {
         let _ = fs::remove_file(place.join("login"));
-        run(Command::new("sh")
-            .args(["-e", "-c", &line])
-            .current_dir(&place)
-            .env("PKG_CONFIG_PATH", lib.join("pkgconfig")));
+        // The line that finds a library in another prefix.
+        let line = documented(NOTES, "export PKG_CONFIG_PATH", "$PREFIX") + "\n" + &line;
+        run(shell(&line).current_dir(&place).env("PREFIX", &prefix));
         Command::new(place.join("login"))
     };
+    logs_in(&mut found(documented(NOTES, "cc ", "-Wl,-rpath,$PREFIX")));
     logs_in(
-        found(documented(NOTES, "cc ", "pkg-config --cflags --libs")).env("LD_LIBRARY_PATH", &lib),
+        found(documented(NOTES, "cc -o login login.c $(pkg-config --cflags --libs", ""))
+            .env("LD_LIBRARY_PATH", &lib),
     );
     // This library is in the program, the system's are not.
     logs_in(&mut found(documented(NOTES, "cc ", "pkg-config --variable=libdir")));
-    // All are; the C library's own name look-up wants that of the same version at run time.
+    // All are in the program.
     logs_in(&mut found(documented(NOTES, "cc ", "-static")));
 
-    // What the notes say to remove is all that is there.
+    if is_there(&["cmake"]) {
+        let project = "cmake_minimum_required(VERSION 3.13)\nproject(login C)\n\
+                       add_executable(login login.c)\n";
+        fs::write(place.join("CMakeLists.txt"), project.to_owned() + &block(NOTES, "cmake"))
+            .unwrap();
+        found("cmake -S . -B build && cmake --build build".to_owned());
+        logs_in(&mut Command::new(place.join("build/login")));
+    } else {
+        skipped("cmake", "an installation by cargo-c, and CMake");
+    }
+
+    // The notes remove all files that were installed.
     let mut installed = BTreeSet::new();
     let mut directories = vec![prefix.clone()];
     while let Some(directory) = directories.pop() {
@@ -595,17 +832,16 @@ fn cargo_c_installs_what_pkg_config_finds() {
     }
     let removed = documented(NOTES, "rm ", "libfiles_session").replace("/usr/local", "$PREFIX");
     assert!(installed.len() >= 6, "{installed:?}");
-    run(Command::new("sh").args(["-e", "-c", &removed]).env("PREFIX", &prefix));
+    run(shell(&removed).env("PREFIX", &prefix));
     let left: Vec<_> = installed.iter().filter(|path| path.is_symlink() || path.exists()).collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 fn functions_of_the_header() -> BTreeSet<String> {
     let header = document("src/files_session.h");
-    // Declarations start in the first column; what is in comments does not.
-    let declared = header.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_lowercase()));
-    declared
-        .filter_map(|line| line.split_once('(')?.0.rsplit([' ', '*']).next())
+    let declarations = header.split("\nFILES_SESSION_API ").skip(1);
+    declarations
+        .filter_map(|text| text.split_once('(')?.0.rsplit([' ', '*', '\n']).next())
         .map(ToOwned::to_owned)
         .collect()
 }
@@ -644,7 +880,7 @@ fn the_shared_library_needs_no_newer_glibc_than_any_program_of_the_toolchain() {
     };
     let library = newest(&libraries().join("libfiles_session.so"));
     assert!(library <= newest(&env::current_exe().unwrap()), "glibc {library:?}");
-    // Nor does it ask for one by relocations that an older one does not know.
+    // It also has no relocations that an older one doesn't know.
     let library = fs::read(libraries().join("libfiles_session.so")).unwrap();
     assert!(!library.windows(17).any(|name| name == b"GLIBC_ABI_DT_RELR"));
 }

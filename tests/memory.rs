@@ -1,4 +1,4 @@
-//! What a call needs of memory, at its peak, whatever the server floods it with.
+//! Peak memory of a call, at servers that send without end.
 
 #![cfg(target_os = "linux")]
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use files_session::{ErrorKind, Session};
 use support::{Reply, Server, login};
 
-/// The peak of this process' memory since it was last asked for, in KiB.
+/// The peak memory of this process since the last call of this function, in KiB.
 fn peak() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
@@ -20,30 +20,27 @@ fn peak() -> u64 {
 }
 
 #[test]
-fn an_answer_without_end_needs_no_more_memory_than_one_of_the_usual_size() {
+fn an_endless_response_needs_no_more_memory_than_an_ordinary_one() {
     let block = vec![b'x'; 64 * 1024];
     let chunk = [b"10000\r\n", &block[..], b"\r\n"].concat();
     let head = |head: &str| format!("HTTP/1.1 {head}\r\n\r\n{{\"error\":\"").into_bytes();
-    let without_end = |start: Vec<u8>, block: &[u8]| Reply::pieces([&start, block]).without_end();
+    let endless = |start: Vec<u8>, block: &[u8]| Reply::pieces([&start, block]).without_end();
 
     let floods = [
-        ("header", without_end(b"HTTP/1.1 201 Created\r\nX: ".to_vec(), &block)),
-        ("headers", without_end(b"HTTP/1.1 201 Created\r\n".to_vec(), &b"X: y\r\n".repeat(9999))),
-        ("hints", without_end(vec![], &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(999))),
-        ("announced", without_end(head("201 Created\r\nContent-Length: 99999999999"), &block)),
+        ("header", endless(b"HTTP/1.1 201 Created\r\nX: ".to_vec(), &block)),
+        ("headers", endless(b"HTTP/1.1 201 Created\r\n".to_vec(), &b"X: y\r\n".repeat(9999))),
+        ("hints", endless(vec![], &b"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(999))),
+        ("announced", endless(head("201 Created\r\nContent-Length: 99999999999"), &block)),
         (
             "chunked",
-            without_end(
-                b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(),
-                &chunk,
-            ),
+            endless(b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec(), &chunk),
         ),
-        ("by close", without_end(head("201 Created"), &block)),
-        ("refusal", without_end(head("401 Unauthorized"), &block)),
-        ("announced refusal", without_end(head("500 Oops\r\nContent-Length: 99999999999"), &block)),
+        ("by close", endless(head("201 Created"), &block)),
+        ("refusal", endless(head("401 Unauthorized"), &block)),
+        ("announced refusal", endless(head("500 Oops\r\nContent-Length: 99999999999"), &block)),
         (
             "trailers",
-            without_end(
+            endless(
                 b"HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n".to_vec(),
                 &b"X: y\r\n".repeat(9999),
             ),
@@ -53,10 +50,10 @@ fn an_answer_without_end_needs_no_more_memory_than_one_of_the_usual_size() {
         ("objects", Reply::json(201, r#"{"a":"#.repeat(50_000))),
     ];
 
-    let usual = Server::new([Reply::session()]);
-    Session::login(&usual.site(), &login()).unwrap();
+    let ordinary = Server::new([Reply::session()]);
+    Session::login(&ordinary.site(), &login()).unwrap();
     peak();
-    Session::login(&usual.site(), &login()).unwrap();
+    Session::login(&ordinary.site(), &login()).unwrap();
     let normal = peak();
     for (name, flood) in floods {
         let server = Server::new([flood]);
@@ -65,7 +62,7 @@ fn an_answer_without_end_needs_no_more_memory_than_one_of_the_usual_size() {
         let error = Session::login(&site, &login()).unwrap_err();
         let needed = peak();
         assert!(needed <= normal + 2048, "{name}: {needed} KiB, not {normal} KiB ({error})");
-        assert_ne!(error.kind(), ErrorKind::Timeout, "{name}: it was read until the limit");
+        assert_ne!(error.kind(), ErrorKind::Timeout, "{name}: read until the time limit");
         let _ = Session::resume(&site.retries(0), "id").unwrap().logout();
         let needed = peak();
         assert!(needed <= normal + 2048, "logout, {name}: {needed} KiB, not {normal} KiB");

@@ -1,49 +1,63 @@
-//! Through a proxy, past it, and not at all.
+//! Which proxy a call uses, and how a proxy's failures are reported.
 
 mod support;
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::process::Output;
 use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{env, thread};
 
-use files_session::{ErrorKind, Session, Site, agent_config, ureq};
-use support::{Nobody, Reply, Server, again, example, lets_in, login, nobody, passes};
+use files_session::{ErrorKind, Session, Site};
+use support::{
+    ClosedPort, PROXY_VARIABLES, Reply, Server, accept_all, assert_passes, closed_port, login,
+    rerun_self, stand_in,
+};
 
-/// A proxy that leads every CONNECT to one address on this machine, and keeps what it got.
+/// A proxy that opens a tunnel for each CONNECT, and records the requests.
 struct Tunnel {
     addr: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Tunnel {
+    /// Every tunnel leads to `target`.
     fn to(target: SocketAddr) -> Tunnel {
+        Tunnel::by(move |_| target)
+    }
+
+    /// A tunnel leads to the address that `target` returns for a host.
+    fn by(target: impl Fn(&str) -> SocketAddr + Send + Sync + 'static) -> Tunnel {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let heads = Arc::new(Mutex::new(Vec::new()));
-        let kept = heads.clone();
+        let shared = Arc::new((target, heads.clone()));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (mut client, kept) = (stream.unwrap(), kept.clone());
+                let (mut client, shared) = (stream.unwrap(), shared.clone());
                 thread::spawn(move || -> io::Result<()> {
                     let (mut head, mut reader) =
                         (String::new(), BufReader::new(client.try_clone()?));
                     while reader.read_line(&mut head)? > 2 {}
-                    kept.lock().unwrap().push(head);
-                    let mut server = TcpStream::connect(target)?;
+                    let host = head.split([' ', ':']).nth(1).unwrap_or_default().to_owned();
+                    shared.1.lock().unwrap().push(head);
+                    let mut server = TcpStream::connect(shared.0(&host))?;
                     client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
                     let mut back = (server.try_clone()?, client.try_clone()?);
                     thread::spawn(move || {
                         let _ = io::copy(&mut back.0, &mut back.1);
                         back.1.shutdown(Shutdown::Both)
                     });
-                    io::copy(&mut client, &mut server).map(drop)
+                    io::copy(&mut client, &mut server)?;
+                    server.shutdown(Shutdown::Both)
                 });
             }
         });
         Tunnel { addr, heads }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.addr)
     }
 
     fn heads(&self) -> Vec<String> {
@@ -51,24 +65,21 @@ impl Tunnel {
     }
 }
 
-fn through(site: Site, proxy: &str) -> Site {
-    let proxy = ureq::Proxy::new(proxy).unwrap();
-    site.retries(0).config(agent_config().proxy(Some(proxy)).build())
+/// A site that only a proxy can reach, over plain http.
+fn elsewhere() -> Site {
+    Site::new("http://mysite.test.invalid").allow_http()
 }
 
 #[test]
 fn a_call_goes_through_a_proxy() {
-    let server = Server::with(lets_in);
+    let server = Server::with(accept_all);
     let proxy = Tunnel::to(server.addr);
-    let site = through(
-        Site::new("http://mysite.test.invalid").allow_http(),
-        &format!("http://user:secret@{}", proxy.addr),
-    );
+    let site = elsewhere().proxy(&format!("http://user:secret@{}", proxy.addr));
     Session::login(&site, &login()).unwrap().logout().unwrap();
     assert_eq!(server.methods(), ["POST", "DELETE"]);
     let heads = proxy.heads();
     assert_eq!(heads.len(), 1, "login and logout share one tunnel");
-    // The name is the proxy's to look up.
+    // The proxy looks up the name.
     assert!(heads[0].starts_with("CONNECT mysite.test.invalid:80 HTTP/1.1\r\n"), "{heads:?}");
     assert!(heads[0].contains("Proxy-Authorization: Basic dXNlcjpzZWNyZXQ="), "{heads:?}");
 }
@@ -78,405 +89,393 @@ fn a_login_through_a_tunnel_that_may_have_arrived_is_sent_once() {
     for reply in [Reply::nothing().then_close(), Reply::nothing().then_reset()] {
         let server = Server::new([reply, Reply::session()]);
         let proxy = Tunnel::to(server.addr);
-        let site = Site::new("http://mysite.test.invalid").allow_http();
-        let site = through(site, &format!("http://{}", proxy.addr)).retries(3);
-        let error = Session::login(&site, &login()).unwrap_err();
+        let error = Session::login(&elsewhere().proxy(&proxy.url()), &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Transport, "{error}");
-        assert!(
-            error.to_string().contains("mysite.test.invalid"),
-            "not the proxy's fault: {error}"
-        );
+        // It is not the proxy's fault.
+        assert!(error.to_string().contains("the connection to mysite.test.invalid"), "{error}");
         assert_eq!((server.requests().len(), proxy.heads().len()), (1, 1));
     }
 }
 
 #[test]
-fn the_time_limit_for_connecting_ends_with_the_tunnel() {
-    let server = Server::with(|request| lets_in(request).after(Duration::from_millis(1500)));
+fn the_limit_for_connecting_ends_with_the_tunnel() {
+    let server = Server::with(|request| accept_all(request).after(Duration::from_millis(1500)));
     let proxy = Tunnel::to(server.addr);
-    let proxy = ureq::Proxy::new(&format!("http://{}", proxy.addr)).unwrap();
-    let config = agent_config().proxy(Some(proxy)).timeout_connect(Some(Duration::from_secs(1)));
-    let site = Site::new("http://mysite.test.invalid").allow_http().config(config.build());
+    let site = elsewhere().proxy(&proxy.url()).connect_timeout(Duration::from_secs(1));
     Session::login(&site, &login()).unwrap().logout().unwrap();
     assert_eq!(server.methods(), ["POST", "DELETE"]);
 }
 
-fn run_example(url: &str, variables: &[(&str, &str)]) -> Output {
-    example("login")
-        .env("FILES_BASE_URL", url)
-        .env("FILES_USERNAME", "username")
-        .env("FILES_PASSWORD", "password")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap()
+// The environment
+
+/// The address of the site, for a test that runs itself again in another environment.
+const URL: &str = "FILES_SESSION_TEST_URL";
+
+/// Logs in and out in the environment of this process, and prints the result.
+fn print_result(url: &str) {
+    let site = Site::new(url).allow_http().retries(0);
+    match Session::login(&site, &login()).and_then(|session| session.logout()) {
+        Ok(()) => println!("logged out"),
+        Err(error) => println!("{error}"),
+    }
 }
 
-/// A name that only a proxy knows.
-#[cfg(feature = "_tls")]
-const ELSEWHERE: &str = "https://mysite.test.invalid";
-
-/// This machine, by an address that is not a loopback one, and a port at which nobody listens.
-fn unreachable(scheme: &str, nobody: &Nobody) -> String {
-    format!("{scheme}://0.0.0.0:{}", nobody.addr.port())
+/// What [`print_result`] prints if the test `name` runs again with these variables.
+fn result_with(name: &str, url: &str, variables: &[(&str, impl AsRef<str>)]) -> String {
+    let variables = variables.iter().map(|(name, value)| (name, value.as_ref()));
+    let output = rerun_self(&[], name).env(URL, url).envs(variables).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
-/// What the proxy was asked, and what the example said.
+/// This machine, by an address that is not a loopback one, and a port that refuses connections.
+fn refusing(scheme: &str, closed: &ClosedPort) -> String {
+    format!("{scheme}://0.0.0.0:{}", closed.addr.port())
+}
+
+/// A proxy that refuses every tunnel, so that its requests show what would go through it.
+fn refusing_proxy() -> Server {
+    Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()])
+}
+
 #[cfg(feature = "_tls")]
-fn asked(url: &str, variables: &[(&str, &str)]) -> (Vec<String>, String) {
-    let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
-    let addr = proxy.addr.to_string();
-    let variables: Vec<(&str, String)> =
-        variables.iter().map(|(name, value)| (*name, value.replace("PROXY", &addr))).collect();
-    let variables: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-    let output = run_example(url, &variables);
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let lines = proxy.requests().into_iter().map(|request| request.line).collect();
-    (lines, String::from_utf8(output.stderr).unwrap())
+fn lines(proxy: &Server) -> Vec<String> {
+    proxy.requests().into_iter().map(|request| request.line).collect()
 }
 
 #[cfg(feature = "_tls")]
 #[test]
-fn a_proxy_is_taken_from_the_environment() {
-    let connect = vec!["CONNECT mysite.test.invalid:443".to_owned()];
-    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
-        let (lines, said) = asked(ELSEWHERE, &[(name, "http://PROXY")]);
-        assert_eq!(lines, connect, "{name}: {said}");
-        assert!(said.contains("the proxy 127.0.0.1:") && said.contains("403"), "{said}");
+fn the_environment_names_the_proxy() {
+    if let Ok(url) = env::var(URL) {
+        return print_result(&url);
     }
-    // Of another scheme, or one that a web server sets from a request's header.
-    let nobody = nobody();
-    let past = format!("no connection to 0.0.0.0:{}: ", nobody.addr.port());
-    for name in ["HTTP_PROXY", "http_proxy"] {
-        let (lines, said) = asked(&unreachable("https", &nobody), &[(name, "http://PROXY")]);
-        assert!(lines.is_empty() && said.contains(&past), "{name}: {said}");
+    let this = "the_environment_names_the_proxy";
+    let closed = closed_port();
+    let direct = format!("no connection to 0.0.0.0:{}: ", closed.addr.port());
+    for (scheme, variable, is_used) in [
+        ("https", "https_proxy", true),
+        ("https", "HTTPS_PROXY", true),
+        ("https", "all_proxy", true),
+        ("https", "ALL_PROXY", true),
+        ("https", "http_proxy", false),
+        ("http", "http_proxy", true),
+        ("http", "all_proxy", true),
+        ("http", "https_proxy", false),
+        // A web server sets it from a request header.
+        ("http", "HTTP_PROXY", false),
+    ] {
+        let proxy = refusing_proxy();
+        let url = refusing(scheme, &closed);
+        let text = result_with(this, &url, &[(variable, proxy.url())]);
+        if is_used {
+            let target = format!("CONNECT 0.0.0.0:{}", closed.addr.port());
+            assert_eq!(lines(&proxy), [target], "{variable}: {text}");
+            assert!(text.contains(&format!("the proxy {} refused", proxy.addr)), "{text}");
+        } else {
+            assert!(proxy.requests().is_empty() && text.contains(&direct), "{variable}: {text}");
+        }
     }
 }
 
-#[cfg(feature = "_tls")]
 #[test]
-fn exceptions_of_the_environment_are_respected() {
-    let nobody = nobody();
-    let past = format!("no connection to 0.0.0.0:{}: ", nobody.addr.port());
-    for (name, exceptions, respected) in [
+fn the_environment_names_the_exceptions() {
+    if let Ok(url) = env::var(URL) {
+        return print_result(&url);
+    }
+    let this = "the_environment_names_the_exceptions";
+    let closed = closed_port();
+    let direct = format!("no connection to 0.0.0.0:{}: ", closed.addr.port());
+    for (variable, exceptions, is_exception) in [
         ("NO_PROXY", "a, 0.0.0.0 , b", true),
         ("no_proxy", "0.0.0.0", true),
         ("NO_PROXY", "*", true),
         ("NO_PROXY", "0.0.0.1", false),
     ] {
-        let variables = [("HTTPS_PROXY", "http://PROXY"), (name, exceptions)];
-        let (lines, said) = asked(&unreachable("https", &nobody), &variables);
-        assert_eq!(lines.is_empty(), respected, "{exceptions}: {said}");
-        assert_eq!(said.contains(&past), respected, "{exceptions}: {said}");
+        let proxy = refusing_proxy();
+        let variables = [("http_proxy", proxy.url()), (variable, exceptions.to_owned())];
+        let text = result_with(this, &refusing("http", &closed), &variables);
+        assert_eq!(proxy.requests().is_empty(), is_exception, "{exceptions}: {text}");
+        assert_eq!(text.contains(&direct), is_exception, "{exceptions}: {text}");
     }
 }
 
 #[test]
-fn a_loopback_host_is_never_reached_through_a_proxy_of_the_environment() {
-    let server = Server::with(lets_in);
-    for proxy in ["http://127.0.0.1:9", "http://proxy.test.invalid:3128", "no address at all"] {
-        let variables = ["all_proxy", "http_proxy", "https_proxy"].map(|name| (name, proxy));
-        let output = run_example(&server.url(), &variables);
-        assert!(output.status.success(), "{output:?}");
+fn a_loopback_host_never_uses_the_environments_proxy() {
+    if let Ok(url) = env::var(URL) {
+        return print_result(&url);
+    }
+    let this = "a_loopback_host_never_uses_the_environments_proxy";
+    let server = Server::with(accept_all);
+    let proxy = refusing_proxy();
+    let variables = |value: &str| {
+        let names = PROXY_VARIABLES.into_iter();
+        let names = names.filter(|name| !name.eq_ignore_ascii_case("no_proxy"));
+        names.map(|name| (name, value.to_owned())).collect::<Vec<_>>()
+    };
+    for (host, value) in [
+        ("127.0.0.1", proxy.url()),
+        ("localhost", proxy.url()),
+        ("localhost", "no address at all".to_owned()),
+    ] {
+        let url = format!("http://{host}:{}", server.addr.port());
+        let text = result_with(this, &url, &variables(&value));
+        assert!(text.contains("logged out"), "{text}");
     }
     assert_eq!(server.methods(), ["POST", "DELETE"].repeat(3));
+    assert!(proxy.requests().is_empty());
 }
 
-#[cfg(feature = "_tls")]
 #[test]
-fn a_variable_that_is_no_proxy_address_is_never_a_call_past_the_proxy() {
-    for (value, says) in [
-        ("http//PROXY", "error: https_proxy is not the address of a proxy"),
-        ("http://PROXY ", "error: https_proxy has a port that is not a number"),
-        ("http://127.0.0.1:99999", "error: https_proxy has a port that is not a number"),
-        ("socks5://u:hunter2@PROXY", "error: https_proxy is a SOCKS proxy, which is not supported"),
-    ] {
-        let (lines, said) = asked(ELSEWHERE, &[("https_proxy", value)]);
-        assert!(lines.is_empty() && said.contains(says), "{said}");
-        assert!(!said.contains("hunter2"), "{said}");
+fn an_invalid_proxy_of_the_environment_is_never_bypassed() {
+    if let Ok(url) = env::var(URL) {
+        return print_result(&url);
     }
+    let this = "an_invalid_proxy_of_the_environment_is_never_bypassed";
+    let site = Server::with(accept_all);
+    let url = format!("http://0.0.0.0:{}", site.addr.port());
+    let proxy = refusing_proxy();
+    let long = format!("http://u:hunter2{}@PROXY", "x".repeat(70_000));
+    for (value, expected) in [
+        ("http//PROXY", "http_proxy is not the address of a proxy"),
+        ("http://PROXY ", "http_proxy has a port that is not a number"),
+        ("http://127.0.0.1:99999", "http_proxy has a port that is not a number"),
+        ("socks5://u:hunter2@PROXY", "http_proxy is a SOCKS proxy, which is not supported"),
+        (&long, "http_proxy is not the address of a proxy"),
+    ] {
+        let value = value.replace("PROXY", &proxy.addr.to_string());
+        let text = result_with(this, &url, &[("http_proxy", value)]);
+        assert!(text.contains(expected) && !text.contains("hunter2"), "{text}");
+    }
+    assert_eq!((site.connections(), proxy.connections()), (0, 0));
 }
 
 #[test]
-fn a_configuration_that_names_a_proxy_goes_before_the_environment() {
-    // The test runs itself again, with an environment that no call gets through.
-    if std::env::var_os("FILES_SESSION_TEST_AGAIN").is_none() {
-        let test = "a_configuration_that_names_a_proxy_goes_before_the_environment";
-        let mut again = again(&[], test);
-        passes(again.env("FILES_SESSION_TEST_AGAIN", "1").env("all_proxy", "no address at all"));
+#[allow(unsafe_code, reason = "environment variables are set")]
+fn the_environments_proxy_is_read_when_a_call_connects() {
+    let Ok(url) = env::var(URL) else {
+        let server = Server::new([
+            Reply::session(),
+            Reply::http(201, "Connection: close\r\n", stand_in::SESSION),
+            Reply::no_content(),
+        ]);
+        let tunnel = Tunnel::to(server.addr);
+        let url = format!("http://0.0.0.0:{}", server.addr.port());
+        let this = "the_environments_proxy_is_read_when_a_call_connects";
+        assert_passes(rerun_self(&[], this).env(URL, url).env("TUNNEL", tunnel.url()));
+        assert_eq!(server.methods(), ["POST", "POST", "DELETE", "DELETE"]);
+        let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+        assert_eq!(connections, [0, 1, 0, 2]);
+        assert_eq!(tunnel.heads().len(), 1);
+        return;
+    };
+    let set = |value: &str| {
+        // SAFETY: this process runs this test only, and no other thread uses the environment.
+        unsafe { env::set_var("http_proxy", value) };
+    };
+    let site = Site::new(&url).allow_http().retries(0);
+    let [kept, closed] = [(); 2].map(|()| Session::login(&site, &login()).unwrap());
+    set("no address at all");
+    assert_eq!(Session::login(&site, &login()).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Session::resume(&site, "id").unwrap_err().kind(), ErrorKind::InvalidInput);
+    // The open connection is used as it is.
+    kept.logout().unwrap();
+    // The other connection was closed, so this logout makes a new one.
+    assert_eq!(closed.logout().unwrap_err().kind(), ErrorKind::InvalidInput);
+    set(&env::var("TUNNEL").unwrap());
+    closed.logout().unwrap();
+}
+
+#[test]
+fn a_setting_replaces_the_environments_proxy() {
+    if env::var_os(URL).is_none() {
+        let this = "a_setting_replaces_the_environments_proxy";
+        assert_passes(rerun_self(&[], this).env(URL, "").env("all_proxy", "no address at all"));
         return;
     }
-    let nobody = nobody();
-    let site = || Site::new(unreachable("http", &nobody)).allow_http().retries(0);
+    let closed = closed_port();
+    let site = || Site::new(&refusing("http", &closed)).allow_http().retries(0);
     let kind = |site: Site| Session::login(&site, &login()).unwrap_err().kind();
     assert_eq!(kind(site()), ErrorKind::InvalidInput);
-    assert_eq!(kind(site().config(agent_config().build())), ErrorKind::InvalidInput);
-    // None: the site itself is asked.
-    assert_eq!(kind(site().config(agent_config().proxy(None).build())), ErrorKind::Connect);
-    let server = Server::with(lets_in);
+    // The connection goes to the site itself.
+    assert_eq!(kind(site().no_proxy()), ErrorKind::Connect);
+    let server = Server::with(accept_all);
     let proxy = Tunnel::to(server.addr);
-    let site = through(site(), &format!("http://{}", proxy.addr));
-    Session::login(&site, &login()).unwrap().logout().unwrap();
+    Session::login(&site().proxy(&proxy.url()), &login()).unwrap().logout().unwrap();
     assert_eq!(proxy.heads().len(), 1);
 }
 
-#[cfg(feature = "_tls")]
+// Failures
+
 #[test]
-fn a_proxy_that_refuses_is_a_clear_error() {
-    for (reply, says) in [
-        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
-        ("HTTP/1.1 403 Forbidden\r\n\r\n", "403"),
-        ("HTTP/1.1 502 Bad Gateway\r\n\r\n", "502"),
-    ] {
+fn a_refusal_of_the_proxy_is_reported_as_the_proxys_and_not_retried() {
+    for status in ["407 Proxy Authentication Required", "403 Forbidden", "502 Bad Gateway"] {
+        let reply = format!("HTTP/1.1 {status}\r\n\r\n");
         let proxy = Server::new([Reply::raw(reply).then_close()]);
-        let url = format!("http://user:hunter2@{}", proxy.addr);
-        let site = through(Site::new(ELSEWHERE), &url).retries(3);
+        let site = elsewhere().proxy(&format!("http://user:hunter2@{}", proxy.addr));
         let error = Session::login(&site, &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-        let said = error.to_string();
-        let refused = format!("the proxy {} refused", proxy.addr);
-        assert!(said.contains(&refused) && said.contains(says), "{said}");
-        let all = format!("{error} {error:?} {site:?}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("the proxy {} refused", proxy.addr)), "{text}");
+        assert!(text.contains(&status[..3]), "{text}");
+        let all = format!("{error:#?} {site:?}");
         assert!(!all.contains("hunter2") && !all.contains("dXNlcj"), "{all}");
-        assert_eq!(proxy.requests().len(), 1, "a refusal is not repeated");
+        assert_eq!(proxy.requests().len(), 1);
     }
 }
 
 #[test]
-fn what_a_proxy_breaks_is_said_of_the_proxy_and_nothing_counts_as_sent() {
-    let breaks = |reply: Reply| Server::new([reply]);
-    for (proxy, kind, says) in [
-        (breaks(Reply::raw("SSH-2.0-OpenSSH\r\n")), ErrorKind::Connect, "is not HTTP"),
-        (breaks(Reply::nothing().then_close()), ErrorKind::Connect, "refused"),
-        (breaks(Reply::nothing().then_reset()), ErrorKind::Connect, "connection reset"),
-        (breaks(Reply::raw("HTTP/1.1 200 O").then_close()), ErrorKind::Connect, "refused"),
-        (breaks(Reply::nothing().then_silence()), ErrorKind::Timeout, "within 1s"),
-        (
-            breaks(Reply::pieces([b"x"; 999]).slowly(Duration::from_millis(100))),
-            ErrorKind::Connect,
-            "is not HTTP",
-        ),
-        (
-            breaks(
-                Reply::pieces(
-                    "HTTP/1.1 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyy".as_bytes().chunks(1),
-                )
-                .slowly(Duration::from_millis(100)),
-            ),
-            ErrorKind::Timeout,
-            "within 1s",
-        ),
-    ] {
-        let site = Site::new("http://mysite.test.invalid").allow_http().retries(1);
+fn a_failure_of_the_proxy_is_reported_as_the_proxys_and_nothing_was_sent() {
+    use ErrorKind::{Connect, Timeout};
+
+    let drip =
+        |bytes: &str| Reply::pieces(bytes.as_bytes().chunks(1)).slowly(Duration::from_millis(100));
+    let endless_header = "HTTP/1.1 200 OK\r\nX: yyyyyyyyyyyyyyyyyyyyyyyy";
+    let replies = [
+        // What the proxy sends, the error, and the attempts of both calls.
+        (Reply::raw("SSH-2.0-OpenSSH\r\n"), Connect, "is not HTTP", 2),
+        (drip(&"x".repeat(999)), Connect, "is not HTTP", 2),
+        (Reply::nothing().then_close(), Connect, "refused", 2),
+        (Reply::raw("HTTP/1.1 200 O").then_close(), Connect, "refused", 2),
+        (Reply::nothing().then_reset(), Connect, "connection reset", 4),
+        (Reply::nothing().then_silence(), Timeout, "within 1s (connect_timeout)", 4),
+        (drip(endless_header), Timeout, "within 1s (connect_timeout)", 4),
+    ];
+    let check = |(reply, kind, expected, attempts)| {
+        let proxy = Server::new([reply]);
         let url = format!("http://user:hunter2@{}", proxy.addr);
-        let config = agent_config()
-            .proxy(Some(ureq::Proxy::new(&url).unwrap()))
-            .timeout_connect(Some(Duration::from_secs(1)));
-        let site = site.config(config.build());
+        let site = elsewhere().proxy(&url).connect_timeout(Duration::from_secs(1)).retries(1);
         let start = Instant::now();
         let logout = Session::resume(&site, "id").unwrap().logout();
         for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
-            assert_eq!(error.kind(), kind, "{error:?}");
-            let said = error.to_string();
-            assert!(said.contains(&format!("the proxy {}", proxy.addr)), "{said}");
-            assert!(said.contains(says) && !said.contains("Files.com"), "{said}");
-            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+            assert_eq!(error.kind(), kind, "{error:#?}");
+            let text = error.to_string();
+            assert!(text.contains(&format!("the proxy {}", proxy.addr)), "{text}");
+            assert!(text.contains(expected) && !text.contains("Files.com"), "{text}");
+            assert!(!format!("{error:#?}").contains("hunter2"), "{error:#?}");
         }
-        // Two calls of two tries of 1 s each, and what is waited between.
+        // Four attempts of 1 s each at most, and two waits.
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-        // A login is repeated only where nothing was sent.
-        let times = proxy.requests().len();
-        let repeated = !says.contains("HTTP") && says != "refused";
-        assert_eq!(times, if repeated { 4 } else { 2 }, "{says}");
-    }
-}
-
-#[test]
-fn a_proxy_that_is_not_there_is_a_clear_error() {
-    let nobody = nobody();
-    let url = format!("http://user:hunter2@{}", nobody.addr);
-    let site = through(Site::new("http://mysite.test.invalid").allow_http(), &url);
-    let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-    let said = error.to_string();
-    assert!(said.starts_with(&format!("no connection to the proxy {}", nobody.addr)), "{said}");
-    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
-
-    // A label of a name has at most 63 characters, so no name server is asked for this one.
-    let proxy = format!("{}.invalid:3128", "a".repeat(64));
-    let site = Site::new("http://mysite.test.invalid").allow_http();
-    let error = Session::login(&through(site, &format!("http://{proxy}")), &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
-    let said = error.to_string();
-    assert!(said.contains(&format!("the name of the proxy {proxy} could not")), "{said}");
-}
-
-#[test]
-fn a_socks_proxy_of_a_configuration_is_refused() {
-    let site = through(Site::new("http://127.0.0.1:9"), "socks5://user:hunter2@127.0.0.1:9");
-    let error = Session::login(&site.allow_http(), &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
-    let all = format!("{error} {error:?}");
-    assert!(all.contains("SOCKS") && !all.contains("hunter2"), "{all}");
-}
-
-/// The refusal of a login whose user belongs to another region.
-#[cfg(feature = "_tls")]
-fn mismatch(host: &str) -> Reply {
-    Reply::json(
-        401,
-        format!(
-            r#"{{"type":"not-authenticated/lockout-region-mismatch","error":"Other region",
-            "data":{{"host":"{host}"}}}}"#
-        ),
-    )
-}
-
-/// A site on this machine that is reached directly, while all else goes to a proxy.
-fn behind(proxy: SocketAddr, site: &Server) -> Site {
-    let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
-        .host("127.0.0.1")
-        .port(proxy.port())
-        .no_proxy("127.0.0.1");
-    site.site().config(agent_config().proxy(Some(proxy.build().unwrap())).build())
+        assert_eq!(proxy.requests().len(), attempts, "{expected}");
+    };
+    thread::scope(|scope| replies.map(|row| scope.spawn(move || check(row))).map(drop));
 }
 
 #[cfg(feature = "_tls")]
 #[test]
-fn a_login_of_another_region_is_sent_once_more_to_its_host() {
-    for (host, asked) in [
-        ("eu.files.com", Some("CONNECT eu.files.com:443")),
-        ("https://eu.files.com", Some("CONNECT eu.files.com:443")),
-        ("http://eu.files.com", None),
-        ("evil.example", None),
-        ("", None),
-    ] {
-        let site = Server::new([mismatch(host)]);
-        // Whatever is not for the site itself shows at the proxy, which lets nobody through.
-        let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
-        let error = Session::login(&behind(proxy.addr, &site), &login()).unwrap_err();
-
-        assert_eq!(site.requests().len(), 1, "{host}");
-        let lines: Vec<String> = proxy.requests().into_iter().map(|request| request.line).collect();
-        assert_eq!(lines, asked.into_iter().collect::<Vec<_>>(), "{host}");
-        match asked {
-            Some(_) => assert_eq!(error.kind(), ErrorKind::Connect, "{error}"),
-            None => {
-                assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
-                assert_eq!(error.api().unwrap().host.as_deref().unwrap_or_default(), host);
-            }
-        }
-    }
-}
-
-#[test]
-fn only_a_region_mismatch_sends_the_login_elsewhere() {
-    for error_type in [
-        "not-authenticated/invalid-credentials",
-        "not-authenticated/two-factor-authentication-error",
-        "not-authorized/lockout-region-mismatch",
-        "lockout-region-mismatch",
-    ] {
-        let refusal = format!(r#"{{"type":"{error_type}","data":{{"host":"eu.files.com"}}}}"#);
-        let site = Server::new([Reply::json(401, refusal)]);
-        let proxy = Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()]);
-        let error = Session::login(&behind(proxy.addr, &site), &login()).unwrap_err();
-        assert_eq!(error.api().unwrap().error_type.as_deref(), Some(error_type));
-        assert!(proxy.requests().is_empty(), "{error_type}");
-    }
-}
-
-#[cfg(feature = "_tls")]
-#[test]
-fn the_deadline_holds_over_two_regions() {
-    let limit = Duration::from_secs(3);
-    let site = Server::new([mismatch("eu.files.com").after(Duration::from_secs(2))]);
-    let silent = Server::new([Reply::nothing().then_silence()]);
-    let start = Instant::now();
-    let site = behind(silent.addr, &site).timeout(limit);
-    let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    let took = start.elapsed();
-    // A limit of its own for the second host would end after 5 s.
-    assert!((limit..limit + Duration::from_millis(1500)).contains(&took), "{took:?}");
-}
-
-/// A region over https, through a proxy that leads every tunnel to it.
-#[cfg(feature = "_tls")]
-fn region(
-    reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static,
-) -> (Server, Server, Site) {
+fn an_https_proxy_is_asked_over_tls() {
     use support::tls::{Ca, VALID};
-    use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
     let ca = Ca::new();
-    let region = Server::tls(ca.server("eu.files.com", VALID), reply);
-    let proxy = Tunnel::to(region.addr);
-    let root = Certificate::from_der(ca.certificate.der()).to_owned();
-    let provider =
-        if cfg!(feature = "rustls") { TlsProvider::Rustls } else { TlsProvider::NativeTls };
-    let tls = TlsConfig::builder()
-        .provider(provider)
-        .root_certs(RootCerts::new_with_certs(&[root]))
-        .build();
-    let here = Server::new([mismatch("https://eu.files.com")]);
-    let proxy = ureq::Proxy::builder(ureq::ProxyProtocol::Http)
-        .host("127.0.0.1")
-        .port(proxy.addr.port())
-        .no_proxy("127.0.0.1");
-    let config = agent_config().tls_config(tls).proxy(Some(proxy.build().unwrap()));
-    let site = here.site().config(config.build());
-    (region, here, site)
-}
-
-#[cfg(feature = "_tls")]
-#[test]
-fn a_session_of_another_region_lives_there() {
-    let (region, here, site) = region(lets_in);
-    let session = Session::login(&site, &login()).unwrap();
-    assert_eq!(session.base_url(), "https://eu.files.com");
-    // It keeps no connection to where it does not live.
-    drop(site);
-    here.closed(0);
-    session.logout().unwrap();
-    assert_eq!(region.methods(), ["POST", "DELETE"]);
-    assert_eq!(region.requests()[0].header("host"), Some("eu.files.com"));
-}
-
-#[cfg(feature = "_tls")]
-#[test]
-fn a_login_is_sent_on_to_another_region_only_once() {
-    let (region, here, site) = region(|_| mismatch("us.files.com"));
-    let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
-    assert_eq!(error.api().unwrap().host.as_deref(), Some("us.files.com"));
-    assert_eq!((here.requests().len(), region.requests().len()), (1, 1));
-}
-
-#[cfg(feature = "_tls")]
-#[test]
-fn a_second_factor_asked_for_in_another_region_is_answered_there() {
-    let (region, here, site) = region(|request| match request.number {
-        0 => Reply::json(
-            401,
-            r#"{"type":"not-authenticated/two-factor-authentication-error",
-            "data":{"two_factor_authentication_methods":["totp","yubi"],"partial_session_id":"p"}}"#,
-        ),
-        1 | 2 => Reply::json(401, r#"{"type":"not-authenticated/one-time-password-incorrect"}"#),
-        _ => lets_in(request),
-    });
-    let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::TwoFactorRequired);
-    let two_factor = error.two_factor().unwrap();
-    // With the password, or with the partial session id in its place.
-    for code in ["000000", "cccccccccccccccccccccccccccccccccccccccccccc"] {
-        let wrong = Session::login(&site, &login().answer(two_factor, code)).unwrap_err();
-        assert_eq!(wrong.kind(), ErrorKind::OtpIncorrect);
+    let proxy = Server::tls(ca.server("127.0.0.1", VALID), |_| Reply::http(403, "", ""));
+    let site = elsewhere().proxy(&proxy.url());
+    for (site, expected) in [
+        (site.clone(), format!("no trusted TLS connection to the proxy {}", proxy.addr)),
+        (site.ca_pem(&ca.pem()), format!("the proxy {} refused", proxy.addr)),
+    ] {
+        let error = Session::login(&site, &login()).unwrap_err();
+        // `Tls` is about the site.
+        assert_eq!(error.kind(), ErrorKind::Connect, "{error:#?}");
+        assert!(error.to_string().contains(&expected), "{error}");
     }
-    assert!(region.requests()[2].body.contains(r#""partial_session_id":"p""#));
-    let session = Session::login(&site, &login().answer(two_factor, "123456")).unwrap();
-    assert_eq!(session.base_url(), "https://eu.files.com");
-    session.logout().unwrap();
-    assert_eq!(region.methods(), ["POST", "POST", "POST", "POST", "DELETE"]);
-    // Only the first login was for the site that the caller named.
-    assert_eq!(here.methods(), ["POST"]);
+    assert_eq!(lines(&proxy), ["CONNECT mysite.test.invalid:80"]);
+}
+
+#[test]
+fn an_unreachable_proxy_is_reported_as_the_proxys() {
+    let closed = closed_port();
+    let site = elsewhere().proxy(&format!("http://user:hunter2@{}", closed.addr)).retries(0);
+    let error = Session::login(&site, &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    let text = format!("no connection to the proxy {}", closed.addr);
+    assert!(error.to_string().starts_with(&text), "{error}");
+    assert!(!format!("{error:#?}").contains("hunter2"), "{error:#?}");
+}
+
+// Regions
+
+#[cfg(feature = "_tls")]
+mod regions {
+    use super::support::Request;
+    use super::support::tls::{Ca, VALID};
+    use super::*;
+
+    /// The site `mysite.test.invalid`, whose users belong to `eu.files.com`, and that region, which
+    /// replies with `reply`. Both are reached through a proxy.
+    fn start(
+        delay: Duration,
+        reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
+    ) -> (Server, Server, Site) {
+        let mismatch = r#"{"type":"not-authenticated/lockout-region-mismatch",
+            "data":{"host":"https://eu.files.com"}}"#;
+        let ca = Ca::new();
+        let here = Server::tls(ca.server("mysite.test.invalid", VALID), move |_| {
+            Reply::json(401, mismatch).after(delay)
+        });
+        let region = Server::tls(ca.server("eu.files.com", VALID), reply);
+        let (here_addr, region_addr) = (here.addr, region.addr);
+        let proxy =
+            Tunnel::by(move |host| if host == "eu.files.com" { region_addr } else { here_addr });
+        let site = Site::new("https://mysite.test.invalid").ca_pem(&ca.pem()).proxy(&proxy.url());
+        (here, region, site)
+    }
+
+    #[test]
+    fn a_session_of_another_region_lives_there() {
+        let (here, region, site) = start(Duration::ZERO, accept_all);
+        let session = Session::login(&site, &login()).unwrap();
+        assert_eq!(session.base_url(), "https://eu.files.com");
+        // No connection to the first host is kept.
+        here.closed(0);
+        session.logout().unwrap();
+        assert_eq!(
+            (here.methods(), region.methods()),
+            (vec!["POST".to_owned()], vec!["POST".to_owned(), "DELETE".to_owned()])
+        );
+        assert_eq!(region.requests()[1].connection, 0);
+    }
+
+    #[test]
+    fn one_limit_holds_for_both_hosts() {
+        let silent = |_: &Request| Reply::nothing().then_silence();
+        let (_, region, site) = start(Duration::from_secs(2), silent);
+        let limit = Duration::from_secs(3);
+        let start = Instant::now();
+        let error = Session::login(&site.timeout(limit), &login()).unwrap_err();
+        let took = start.elapsed();
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert_eq!(region.requests().len(), 1);
+        // With a limit for each host, the call would take 5 s.
+        assert!((limit..limit + Duration::from_millis(1500)).contains(&took), "{took:?}");
+    }
+
+    #[test]
+    fn a_second_factor_of_another_region_is_answered_there() {
+        let (here, region, site) = start(Duration::ZERO, |request| match request.number {
+            0 => Reply::json(
+                401,
+                r#"{"type":"not-authenticated/two-factor-authentication-error",
+                "data":{"two_factor_authentication_methods":["totp","yubi"],
+                "partial_session_id":"p"}}"#,
+            ),
+            1 | 2 => {
+                Reply::json(401, r#"{"type":"not-authenticated/one-time-password-incorrect"}"#)
+            }
+            _ => accept_all(request),
+        });
+        let error = Session::login(&site, &login()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TwoFactorRequired);
+        let two_factor = error.two_factor().unwrap();
+        // With the password, and with the partial session id in its place.
+        for code in ["000000", "cccccccccccccccccccccccccccccccccccccccccccc"] {
+            let error = Session::login(&site, &login().answer(two_factor, code)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OtpIncorrect);
+        }
+        assert!(region.requests()[2].body.contains(r#""partial_session_id":"p""#));
+        let session = Session::login(&site, &login().answer(two_factor, "123456")).unwrap();
+        assert_eq!(session.base_url(), "https://eu.files.com");
+        session.logout().unwrap();
+        assert_eq!(region.methods(), ["POST", "POST", "POST", "POST", "DELETE"]);
+        // Only the first login went to the host that the caller named.
+        assert_eq!(here.methods(), ["POST"]);
+    }
 }

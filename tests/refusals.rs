@@ -1,12 +1,12 @@
-//! What a refusal becomes: kind, type, message, and a sentence.
+//! What a refusal becomes: kind, facts and a sentence, and whether another request follows.
 
 mod support;
 
 use std::error::Error as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use files_session::{ApiError, Error, ErrorKind, Session, Site, ureq};
-use support::{Reply, Server, login, nobody};
+use files_session::{ApiError, Error, ErrorKind, Session, Site};
+use support::{Reply, Server, accept_all, closed_port, login};
 
 fn refused(reply: Reply) -> Error {
     Session::login(&Server::new([reply]).site().retries(0), &login()).unwrap_err()
@@ -31,6 +31,8 @@ fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
         (401, "not-authenticated/locked-out", LockedOut),
         (401, "not-authenticated/lockout-region-mismatch", RegionMismatch),
         (401, "not-authenticated/invalid-session", InvalidSession),
+        (401, "401-two-factor-authentication-error", TwoFactorRequired),
+        (401, "not-a-status-locked-out", NotAuthenticated),
         (401, "not-authenticated/authentication-required", NotAuthenticated),
         (401, "not-authenticated/additional-authentication-required", NotAuthenticated),
         (401, "not-authenticated/api-key-sessions-not-supported", NotAuthenticated),
@@ -39,7 +41,6 @@ fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
         (403, "not-authorized/cannot-login-while-using-key", NotAuthorized),
         (403, "not-authorized/must-authenticate-with-api-key", NotAuthorized),
         (403, "not-authorized/recaptcha-failed", NotAuthorized),
-        (403, "not-authorized/locked-out", NotAuthorized),
         (429, "rate-limited/too-many-login-attempts", RateLimited),
         (429, "rate-limited/too-many-concurrent-logins", RateLimited),
         (422, "processing-failure/two-factor-authentication-code-already-sent", ProcessingFailure),
@@ -49,7 +50,18 @@ fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
         (402, "site-configuration/trial-expired", SiteConfiguration),
         (400, "bad-request/anything", BadRequest),
         (404, "not-found/new-name", NotFound),
-        // The eight groups, with a status that says otherwise.
+        // A name with a kind of its own, in another group.
+        (422, "bad-request/invalid-username-or-password", InvalidCredentials),
+        (403, "not-authorized/invalid-credentials", InvalidCredentials),
+        (422, "bad-request/one-time-password-incorrect", OtpIncorrect),
+        (422, "processing-failure/invalid-or-expired-code", OtpIncorrect),
+        (403, "not-authorized/two-factor-authentication-error", TwoFactorRequired),
+        (403, "not-authorized/locked-out", LockedOut),
+        (403, "not-authorized/lockout-region-mismatch", RegionMismatch),
+        (403, "not-authorized/invalid-session", InvalidSession),
+        (403, "not-authorized/authentication-required", NotAuthenticated),
+        (403, "new-group/authentication-required", NotAuthenticated),
+        // The eight groups, with another group's status.
         (503, "bad-request/x", BadRequest),
         (418, "not-authenticated/x", NotAuthenticated),
         (418, "not-authorized/x", NotAuthorized),
@@ -121,7 +133,7 @@ fn a_refusal_is_read_leniently() {
             Some("m"),
         ),
         (r#"{"error":"caf\u00e9 \"q\" 😀"}"#, None, None, Some("café \"q\" 😀")),
-        // Cut short, or not JSON: the status and the headers say what there is to say.
+        // Truncated or not JSON: only the status and the headers are known.
         (r#"{"type":"not-authenticated/locked-out","error":"Too ma"#, None, None, None),
         (r#"{"type":"not-authenticated/locked-out","da"#, None, None, None),
         (r"{", None, None, None),
@@ -136,7 +148,7 @@ fn a_refusal_is_read_leniently() {
 }
 
 #[test]
-fn a_refusal_that_is_not_utf_8_is_still_one() {
+fn a_refusal_that_is_not_utf_8_is_read() {
     let api =
         api(Reply::json(401, b"{\"error\":\"caf\xe9\",\"type\":\"not-authenticated/locked-out\"}"));
     assert_eq!(api.message.as_deref(), Some("caf\u{fffd}"));
@@ -144,7 +156,7 @@ fn a_refusal_that_is_not_utf_8_is_still_one() {
 }
 
 #[test]
-fn a_refusal_that_is_cut_short_keeps_its_status_and_headers() {
+fn a_truncated_refusal_keeps_its_status_and_headers() {
     let head = "HTTP/1.1 429 Too Many\r\nContent-Length: 90000\r\nRetry-After: 7200\r\n\
                 X-Request-Id: abc\r\n\r\n";
     let body = r#"{"type":"rate-limited/too-many-requests","error":"Too ma"#;
@@ -162,7 +174,7 @@ fn a_refusal_that_is_cut_short_keeps_its_status_and_headers() {
 }
 
 #[test]
-fn a_response_is_the_apis_or_not() {
+fn a_response_of_another_server_is_not_a_refusal() {
     let html = "<!doctype html><title>Bad Gateway</title>";
     for (status, body, refusal) in [
         (401, "", true),
@@ -190,6 +202,41 @@ fn a_response_is_the_apis_or_not() {
         let unexpected = error.kind() == ErrorKind::UnexpectedResponse;
         assert_eq!(unexpected, !refusal, "{status} {body}");
     }
+}
+
+#[test]
+fn the_error_class_header_replaces_a_missing_type() {
+    use ErrorKind::*;
+    let (wrong, locked) =
+        ("not-authenticated/invalid-username-or-password", "not-authenticated/locked-out");
+    let with_type = r#"{"type":"not-authenticated/locked-out"}"#;
+    let with_errors = r#"{"errors":[{"type":"not-authenticated/locked-out"}]}"#;
+    for (status, class, body, kind, error_type) in [
+        (401, wrong, "<html>Gateway</html>", InvalidCredentials, wrong),
+        (401, wrong, "", InvalidCredentials, wrong),
+        (401, wrong, r#"{"type":"not-authenticated/inva"#, InvalidCredentials, wrong),
+        (401, wrong, r#"{"error":"m"}"#, InvalidCredentials, wrong),
+        (401, wrong, r#"{"type":null}"#, InvalidCredentials, wrong),
+        (401, wrong, with_type, LockedOut, locked),
+        (401, wrong, with_errors, InvalidCredentials, wrong),
+        (404, "not-found/site-not-found", "", NotFound, "not-found/site-not-found"),
+        (404, "not-found/site-not-found", "<html>", NotFound, "not-found/site-not-found"),
+        (405, "bad-request/method-not-allowed", "", BadRequest, "bad-request/method-not-allowed"),
+        (502, "site-configuration/x", "<html>", SiteConfiguration, "site-configuration/x"),
+    ] {
+        let header = format!("X-Files-Error-Class: {class}\r\n");
+        let error = refused(Reply::http(status, &header, body));
+        assert_eq!(error.kind(), kind, "{status} {class} {body}");
+        let found = error.api().unwrap().error_type.as_deref();
+        assert_eq!(found, Some(error_type), "{status} {class} {body}");
+    }
+    // The connection breaks in the middle of the body.
+    let head = "HTTP/1.1 401 S\r\nX-Files-Error-Class: not-authenticated/locked-out\r\n\
+                Content-Length: 900\r\n\r\n{\"type";
+    assert_eq!(refused(Reply::raw(head).then_close()).kind(), LockedOut);
+    // An empty header names no type.
+    let error = refused(Reply::http(404, "X-Files-Error-Class: \r\n", "<html>"));
+    assert_eq!(error.kind(), UnexpectedResponse);
 }
 
 #[test]
@@ -226,19 +273,45 @@ fn a_second_factor_is_asked_for_by_the_type_or_by_the_data() {
     }
 }
 
+/// The body of the second request of a login that is answered with this code.
+fn answered(methods: &str, code: &str) -> String {
+    let refusal = format!(
+        r#"{{"type":"not-authenticated/two-factor-authentication-error",
+        "data":{{"two_factor_authentication_methods":{methods},"partial_session_id":"p"}}}}"#
+    );
+    let server = Server::new([Reply::json(401, refusal), Reply::session()]);
+    let error = Session::login(&server.site(), &login()).unwrap_err();
+    let answer = login().answer(error.two_factor().unwrap(), code);
+    Session::login(&server.site(), &answer).unwrap();
+    server.requests()[1].body.clone()
+}
+
 #[test]
-fn retry_after_is_read_as_seconds_and_as_a_date() {
-    let date = "Date: Sun, 22 Nov 2026 12:00:00 GMT\r\n";
+fn a_devices_answer_is_sent_with_the_partial_session_id_and_without_the_password() {
+    let device = r#"{"username":"username","otp":"{\"id\":\"a\"}","partial_session_id":"p"}"#;
+    for methods in [r#"["webauthn"]"#, r#"["u2f"]"#, r#"["totp","webauthn"]"#] {
+        // A prompt leaves a newline.
+        assert_eq!(answered(methods, "{\"id\":\"a\"}\r\n"), device, "{methods}");
+    }
+    let typed = r#"{"username":"username","password":"password","otp":"123456"}"#;
+    assert_eq!(answered(r#"["totp","webauthn"]"#, " 123456\n"), typed);
+}
+
+#[test]
+fn retry_after_is_read_in_seconds() {
     for (headers, wait) in [
-        ("Retry-After: 3600\r\n".to_owned(), Some(3600)),
-        (format!("Retry-After: Sun, 22 Nov 2026 13:00:00 GMT\r\n{date}"), Some(3600)),
-        (format!("Retry-After: Sunday, 22-Nov-26 13:00:00 GMT\r\n{date}"), Some(3600)),
-        ("Retry-After: soon\r\n".to_owned(), None),
-        ("Retry-After: -1\r\n".to_owned(), None),
-        (String::new(), None),
+        ("Retry-After: 3600\r\n", Some(3600)),
+        ("Retry-After: 0\r\n", Some(0)),
+        ("Retry-After: 99999999999999999999\r\n", Some(u64::MAX)),
+        ("Retry-After: Sun, 22 Nov 2026 13:00:00 GMT\r\n", None),
+        ("Retry-After: soon\r\n", None),
+        ("Retry-After: 1.5\r\n", None),
+        ("Retry-After: -1\r\n", None),
+        ("Retry-After: +1\r\n", None),
+        ("", None),
     ] {
         for status in [429, 503, 401] {
-            let api = api(Reply::http(status, &headers, "{}"));
+            let api = api(Reply::http(status, headers, "{}"));
             assert_eq!(api.retry_after, wait.map(Duration::from_secs), "{status} {headers}");
         }
     }
@@ -246,7 +319,7 @@ fn retry_after_is_read_as_seconds_and_as_a_date() {
 
 #[test]
 #[allow(clippy::too_many_lines, reason = "a table stays one")]
-fn the_sentences_say_what_happened_and_what_to_do() {
+fn a_sentence_contains_what_happened_and_what_to_do() {
     let json = |status, error_type: &str, more: &str| {
         Reply::json(
             status,
@@ -271,7 +344,7 @@ fn the_sentences_say_what_happened_and_what_to_do() {
         (
             json(401, "not-authenticated/one-time-password-incorrect", ""),
             "The server's words (not-authenticated/one-time-password-incorrect, HTTP 401): \
-             the code is wrong or too old, log in again with a fresh one",
+             the code is wrong or expired, log in again with a new one",
         ),
         (
             json(401, "not-authenticated/locked-out", ""),
@@ -295,12 +368,26 @@ fn the_sentences_say_what_happened_and_what_to_do() {
         (
             json(401, "not-authenticated/invalid-session", ""),
             "The server's words (not-authenticated/invalid-session, HTTP 401): \
-             the session has ended or never was, log in again",
+             the session has ended or never existed, log in again",
         ),
         (
             json(402, "site-configuration/account-overdue", ""),
             "The server's words (site-configuration/account-overdue, HTTP 402): \
              ask the site's administrator",
+        ),
+        (
+            json(403, "not-authorized/password-change-required", ""),
+            "The server's words (not-authorized/password-change-required, HTTP 403): \
+             change the password in the browser first",
+        ),
+        (
+            json(429, "rate-limited/too-many-concurrent-logins", ""),
+            "The server's words (rate-limited/too-many-concurrent-logins, HTTP 429): \
+             log out other sessions first",
+        ),
+        (
+            json(403, "not-authorized/authentication-required", ""),
+            "The server's words (not-authorized/authentication-required, HTTP 403): log in again",
         ),
         (
             json(401, "not-authenticated/new-name", ""),
@@ -330,24 +417,24 @@ fn the_sentences_say_what_happened_and_what_to_do() {
         ),
         (
             Reply::http(405, "", ""),
-            "the response (HTTP 405) is not of the Files.com API: is this a Files.com site?",
+            "the response (HTTP 405) is not from the Files.com API: is this a Files.com site?",
         ),
         (
             Reply::http(404, "", "<html>"),
-            "the response (HTTP 404) is not of the Files.com API: is this a Files.com site?",
+            "the response (HTTP 404) is not from the Files.com API: is this a Files.com site?",
         ),
         (
             Reply::http(201, "", "<html>"),
-            "the response (HTTP 201) is not of the Files.com API: is this a Files.com site?",
+            "the response (HTTP 201) is not from the Files.com API: is this a Files.com site?",
         ),
         (
             Reply::http(301, "Location: https://other.example/a?token=secret#b\r\n", ""),
-            "the site points to https://other.example/a (HTTP 301), and no redirect is followed: \
-             give the address that it points to, if that is the right site",
+            "the site redirects to https://other.example/a (HTTP 301), and redirects are not \
+             followed: use that address if it is the right site",
         ),
         (
             Reply::http(302, "", ""),
-            "the response (HTTP 302) is a redirect to nowhere: is this a Files.com site?",
+            "the response (HTTP 302) is a redirect without a target: is this a Files.com site?",
         ),
     ] {
         assert_eq!(refused(reply).to_string(), says);
@@ -355,7 +442,7 @@ fn the_sentences_say_what_happened_and_what_to_do() {
 }
 
 #[test]
-fn what_a_server_said_does_not_reach_the_terminal_raw() {
+fn control_characters_of_a_server_are_escaped_in_the_sentence() {
     let evil = r"\u001b]0;owned\u0007\r\nfake: line\u009b31m\u202e\u00ad\u3164\udb40\udc41";
     let body = format!(
         r#"{{"type":"{evil}","title":"{evil}","error":"{evil}{}","instance":"{evil}"}}"#,
@@ -368,7 +455,7 @@ fn what_a_server_said_does_not_reach_the_terminal_raw() {
         "{said}"
     );
     assert!(said.contains(r"\u{1b}]0;owned\u{7}") && said.chars().count() < 1500, "{said}");
-    // A program gets it as it was sent.
+    // The facts are unchanged.
     let title = error.api().unwrap().title.as_deref().unwrap();
     assert!(title.starts_with("\u{1b}]0;owned\u{7}\r\n"));
 
@@ -383,7 +470,7 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         ("http://mysite.files.com", "use https"),
         ("http://localhost.test.invalid", "use https"),
         ("http://127.0.0.1.test.invalid", "use https"),
-        ("https://user:hunter2@mysite.files.com", "user name or a password"),
+        ("https://user:hunter2@mysite.files.com", "user name or password"),
         ("https://mysite.files.com/?key=hunter2", "has a query"),
         ("https://mysite.files.com/#hunter2", "has a fragment"),
         ("https://mysite.files.com/hunter2", "has a path"),
@@ -395,7 +482,7 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         let error = Session::login(&site, &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
         assert!(error.to_string().contains(says), "{url}: {error}");
-        let all = format!("{error} {error:?} {site:?}");
+        let all = format!("{error} {error:?} {error:#?} {site:?}");
         assert!(!all.contains("hunter2"), "{all}");
         let error = Session::resume(&site, "id").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
@@ -411,14 +498,307 @@ fn https_without_tls_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_transport_error_has_the_ureq_error_as_its_source() {
-    let nobody = nobody();
-    let site = Site::new(nobody.url()).retries(0);
+fn a_failed_connection_has_a_source_that_the_sentence_does_not_repeat() {
+    let nobody = closed_port();
+    let site = Site::new(&nobody.url()).retries(0);
     let error = Session::login(&site, &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
     let source = error.source().unwrap();
-    assert!(matches!(source.downcast_ref::<ureq::Error>(), Some(ureq::Error::Io(_))), "{source:?}");
     assert!(!error.to_string().contains(&source.to_string()), "{error}");
     assert!(error.to_string().starts_with("no connection to 127.0.0.1:"), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[test]
+fn debug_prints_the_sentence_and_alternate_debug_the_details() {
+    let body = r#"{"type":"not-authenticated/locked-out","error":"Locked","instance":"abc"}"#;
+    let error = refused(Reply::json(401, body));
+    assert_eq!(format!("{error:?}"), error.to_string());
+    let details = format!("{error:#?}");
+    for detail in ["kind: LockedOut", "status: 401", "not-authenticated/locked-out", "\"abc\""] {
+        assert!(details.contains(detail), "{detail}: {details}");
+    }
+}
+
+// Further requests
+
+#[test]
+fn a_login_is_sent_once_whatever_retry_after_says() {
+    for (status, seconds) in [(429, 1), (503, 1), (503, 0)] {
+        let wait = Reply::http(status, &format!("Retry-After: {seconds}\r\n"), "");
+        let server = Server::new([wait, Reply::session()]);
+        let error = Session::login(&server.site(), &login()).unwrap_err();
+        assert_eq!(error.http_status(), Some(status));
+        let retry_after = error.api().unwrap().retry_after;
+        assert_eq!(retry_after, Some(Duration::from_secs(seconds)), "{status}");
+        assert_eq!(server.methods(), ["POST"], "{status}");
+    }
+}
+
+#[test]
+fn a_logout_is_never_retried_sooner_than_the_backoff() {
+    for status in [429, 503] {
+        let server = Server::new([Reply::http(status, "Retry-After: 0\r\n", "")]);
+        let session = Session::resume(&server.site().retries(1), "id").unwrap();
+        let start = Instant::now();
+        assert_eq!(session.logout().unwrap_err().http_status(), Some(status));
+        // 0.5 s, less the jitter.
+        assert!(start.elapsed() >= Duration::from_millis(375), "{:?}", start.elapsed());
+        assert_eq!(server.methods(), ["DELETE"; 2]);
+    }
+}
+
+#[test]
+fn a_logout_is_done_if_an_earlier_attempt_may_have_succeeded() {
+    let gone = |error_type| Reply::json(401, format!(r#"{{"type":"{error_type}"}}"#));
+    for (status, retry_after, error_type) in [
+        (503, "Retry-After: 1\r\n", "not-authenticated/invalid-session"),
+        (429, "Retry-After: 0\r\n", "not-authenticated/authentication-required"),
+        (500, "", "not-authorized/invalid-session"),
+    ] {
+        let server = Server::new([Reply::http(status, retry_after, ""), gone(error_type)]);
+        Session::resume(&server.site(), "id").unwrap().logout().unwrap();
+        assert_eq!(server.methods(), ["DELETE"; 2], "{status} {error_type}");
+    }
+    // Without such an attempt, it is an error.
+    let server = Server::new([gone("not-authenticated/invalid-session")]);
+    let error = Session::resume(&server.site(), "id").unwrap().logout().unwrap_err();
+    assert_eq!((error.kind(), server.requests().len()), (ErrorKind::InvalidSession, 1));
+}
+
+#[test]
+fn a_408_counts_as_no_response_only_on_a_kept_connection() {
+    let gone = Reply::json(401, r#"{"type":"not-authenticated/invalid-session"}"#);
+    for (later, result, methods) in [
+        (Reply::no_content(), Ok(()), &["POST", "DELETE", "DELETE"]),
+        (gone, Ok(()), &["POST", "DELETE", "DELETE"]),
+        (Reply::http(408, "", ""), Err(Some(408)), &["POST", "DELETE", "DELETE"]),
+    ] {
+        let server = Server::with(move |request| match (&*request.line, request.connection) {
+            ("DELETE /api/rest/v1/sessions", 0) => Reply::http(408, "", ""),
+            ("DELETE /api/rest/v1/sessions", _) => later.clone(),
+            _ => accept_all(request),
+        });
+        let session = Session::login(&server.site(), &login()).unwrap();
+        assert_eq!(session.logout().map_err(|error| error.http_status()), result);
+        assert_eq!(server.methods(), methods);
+    }
+}
+
+/// Regions: sites under files.com, over https, at one server behind a proxy.
+#[cfg(feature = "_tls")]
+mod regions {
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+    use std::thread;
+
+    use super::support::tls::{Ca, VALID};
+    use super::*;
+
+    const MISMATCH: &str = r#"{"type":"not-authenticated/lockout-region-mismatch"}"#;
+    const TYPE: &str = "not-authenticated/lockout-region-mismatch";
+    const TEXT: &str = "You have connected to a URL that is not the one of this site.";
+
+    /// A proxy that opens every tunnel to the same address.
+    fn tunnel_to(target: SocketAddr) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                thread::spawn(move || -> io::Result<()> {
+                    let mut client = client?;
+                    let (mut head, mut reader) =
+                        (String::new(), BufReader::new(client.try_clone()?));
+                    while reader.read_line(&mut head)? > 2 {}
+                    let mut server = TcpStream::connect(target)?;
+                    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+                    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+                    thread::spawn(move || {
+                        let _ = io::copy(&mut from, &mut to);
+                        to.shutdown(Shutdown::Both)
+                    });
+                    io::copy(&mut client, &mut server)?;
+                    server.shutdown(Shutdown::Both)
+                });
+            }
+        });
+        addr
+    }
+
+    /// The site `mysite.files.com`, which sends `reply`, and `eu.files.com`, which sends `at_eu`.
+    fn start(reply: Reply, at_eu: Reply) -> (Server, Site) {
+        serve(move |request| {
+            let is_at_eu = request.header("host") == Some("eu.files.com");
+            if is_at_eu { at_eu.clone() } else { reply.clone() }
+        })
+    }
+
+    /// The site `mysite.files.com`, and every other one under `files.com`.
+    fn serve(reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static) -> (Server, Site) {
+        let ca = Ca::new();
+        let server = Server::tls(ca.server("*.files.com", VALID), reply);
+        let proxy = format!("http://{}", tunnel_to(server.addr));
+        let site = Site::new("https://mysite.files.com");
+        (server, site.ca_pem(&ca.certificate.pem()).proxy(&proxy))
+    }
+
+    fn call(site: &Site, method: &str) -> Result<(), Error> {
+        match method {
+            "POST" => Session::login(site, &login()).map(drop),
+            _ => Session::resume(site, "id")?.logout(),
+        }
+    }
+
+    /// Methods and hosts of the requests.
+    fn requests(server: &Server) -> Vec<String> {
+        let show = |(request, method): (support::Request, String)| {
+            format!("{method} {}", request.header("host").unwrap())
+        };
+        server.requests().into_iter().zip(server.methods()).map(show).collect()
+    }
+
+    fn with_data(host: &str) -> String {
+        format!(r#"{{"type":"{TYPE}","data":{{"host":"{host}"}}}}"#)
+    }
+
+    #[test]
+    fn a_call_of_another_region_is_sent_once_more_to_its_host() {
+        let (eu, us) = ("X-Files-Host: eu.files.com\r\n", "X-Files-Host: us.files.com\r\n");
+        let class = format!("X-Files-Error-Class: {TYPE}\r\n{eu}");
+        for (status, headers, body) in [
+            (401, "", with_data("eu.files.com")),
+            (403, "", with_data("eu.files.com")),
+            (401, "", with_data("https://eu.files.com")),
+            (401, us, with_data("eu.files.com")),
+            (403, eu, TEXT.to_owned()),
+            (403, "X-Files-Host: https://eu.files.com\r\n", TEXT.to_owned()),
+            (401, eu, MISMATCH.to_owned()),
+            (401, eu, MISMATCH.replace('}', r#","data":{"host":null}}"#)),
+            (401, eu, MISMATCH.replace('}', r#","data":null}"#)),
+            (403, eu, MISMATCH.replace("authenticated", "authorized")),
+            (401, &class, String::new()),
+            (403, &class, "<html>".to_owned()),
+        ] {
+            for method in ["POST", "DELETE"] {
+                let (server, site) = start(Reply::http(status, headers, &body), {
+                    if method == "POST" { Reply::session() } else { Reply::no_content() }
+                });
+                call(&site, method).unwrap_or_else(|error| panic!("{headers}{body}: {error}"));
+                let sent = ["mysite", "eu"].map(|name| format!("{method} {name}.files.com"));
+                assert_eq!(requests(&server), sent, "{headers}{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_other_host_is_followed_and_no_other_refusal() {
+        use ErrorKind::*;
+        let eu = "X-Files-Host: eu.files.com\r\n";
+        let json = |error_type: &str| format!(r#"{{"type":"{error_type}"}}"#);
+        let custom = "files.example.com";
+        let custom_header = "X-Files-Host: files.example.com\r\n";
+        let http = "http://eu.files.com";
+        for (status, headers, body, kind, error_type, host) in [
+            // A host that the caller must decide on, or none.
+            (403, custom_header, TEXT.to_owned(), RegionMismatch, "", custom),
+            (403, "", TEXT.to_owned(), RegionMismatch, "", ""),
+            (401, custom_header, MISMATCH.to_owned(), RegionMismatch, TYPE, custom),
+            (401, "", MISMATCH.to_owned(), RegionMismatch, TYPE, ""),
+            (401, eu, with_data(custom), RegionMismatch, TYPE, custom),
+            (401, eu, with_data(http), RegionMismatch, TYPE, http),
+            (401, "", with_data("files.com"), RegionMismatch, TYPE, "files.com"),
+            // Not a mismatch: the header means nothing.
+            (401, eu, json("not-authenticated/x"), NotAuthenticated, "not-authenticated/x", ""),
+            (403, eu, json("not-authorized/x"), NotAuthorized, "not-authorized/x", ""),
+            (
+                403,
+                eu,
+                json("lockout-region-mismatch"),
+                NotAuthorized,
+                "lockout-region-mismatch",
+                "",
+            ),
+            (403, eu, String::new(), NotAuthorized, "", ""),
+            (403, eu, format!(" {TEXT}"), UnexpectedResponse, "", ""),
+            (401, eu, TEXT.to_owned(), UnexpectedResponse, "", ""),
+        ] {
+            for method in ["POST", "DELETE"] {
+                let (server, site) = start(Reply::http(status, headers, &body), Reply::session());
+                let error = call(&site, method).unwrap_err();
+                assert_eq!(error.kind(), kind, "{headers}{body}: {error}");
+                let api = error.api();
+                let found = api.and_then(|api| api.error_type.as_deref()).unwrap_or_default();
+                assert_eq!(found, error_type, "{headers}{body}");
+                let found = api.and_then(|api| api.host.as_deref()).unwrap_or_default();
+                assert_eq!(found, host, "{headers}{body}");
+                assert_eq!(requests(&server), [format!("{method} mysite.files.com")], "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_second_mismatch_is_returned() {
+        for method in ["POST", "DELETE"] {
+            let at = |host| Reply::json(401, with_data(host));
+            let (server, site) = start(at("eu.files.com"), at("us.files.com"));
+            let error = call(&site, method).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
+            assert_eq!(error.api().unwrap().host.as_deref(), Some("us.files.com"));
+            let sent = ["mysite", "eu"].map(|name| format!("{method} {name}.files.com"));
+            assert_eq!(requests(&server), sent);
+        }
+    }
+
+    #[test]
+    fn a_mismatch_that_names_the_same_host_is_returned() {
+        let (server, site) =
+            start(Reply::json(401, with_data("mysite.files.com")), Reply::session());
+        let error = call(&site, "POST").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
+        assert_eq!(server.requests().len(), 1);
+    }
+
+    /// A logout whose first attempt breaks off, whose second one is sent to another region, and
+    /// whose third one gets this reply there.
+    fn broken_then_moved(last: &Reply) -> (Vec<String>, Result<(), Error>) {
+        let last = last.clone();
+        let (server, site) = serve(move |request| match request.number {
+            0 => Reply::nothing().then_close(),
+            1 => Reply::json(401, with_data("eu.files.com")),
+            _ => last.clone(),
+        });
+        let result = call(&site.retries(1), "DELETE");
+        (requests(&server), result)
+    }
+
+    #[test]
+    fn a_region_changes_neither_the_retries_nor_what_may_have_succeeded() {
+        let sent = ["mysite", "mysite", "eu"].map(|name| format!("DELETE {name}.files.com"));
+        let (requests, result) = broken_then_moved(&Reply::nothing().then_close());
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Transport);
+        assert_eq!(requests, sent);
+        let gone = Reply::json(401, r#"{"type":"not-authenticated/invalid-session"}"#);
+        let (requests, result) = broken_then_moved(&gone);
+        result.unwrap();
+        assert_eq!(requests, sent);
+    }
+
+    #[test]
+    fn a_mismatch_over_plain_http_is_not_followed() {
+        for (status, headers, body) in [
+            (401, "", with_data("eu.files.com")),
+            (403, "X-Files-Host: eu.files.com\r\n", TEXT.to_owned()),
+        ] {
+            for method in ["POST", "DELETE"] {
+                let server = Server::new([Reply::http(status, headers, &body)]);
+                // A request to another host would end at this server as well.
+                let proxy = format!("http://{}", tunnel_to(server.addr));
+                let site = Site::new("http://mysite.files.com").allow_http().proxy(&proxy);
+                let error = call(&site, method).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
+                assert_eq!(error.api().unwrap().host.as_deref(), Some("eu.files.com"));
+                assert_eq!(requests(&server), [format!("{method} mysite.files.com")]);
+            }
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Logging in and out, against the stand-in and against raw answers.
+//! Logging in and out, against the stand-in and against raw responses.
 
 mod support;
 
@@ -6,27 +6,33 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use files_session::{ApiError, Error, ErrorKind, Login, Session, Site, TwoFactor, ureq};
-use support::{Reply, Server, lets_in, login, stand_in, start_stand_in};
+use files_session::{ApiError, Canceller, Error, ErrorKind, Login, Session, Site, TwoFactor};
+use support::{Reply, Server, accept_all, login, stand_in, start_stand_in};
 
-/// What `Debug` of a site has of them.
-const SITE_NONES: usize = 2;
+/// The number of attributes, without the id.
+const ATTRIBUTES: usize = 21;
 
-fn log_in(answer: impl AsRef<[u8]>) -> Result<Session, Error> {
-    Session::login(&Server::new([Reply::json(201, answer)]).site(), &login())
+fn log_in(body: impl AsRef<[u8]>) -> Result<Session, Error> {
+    Session::login(&Server::new([Reply::json(201, body)]).site(), &login())
+}
+
+/// The number of attributes that are absent.
+fn absent(session: &Session) -> usize {
+    let text = format!("{session:?}");
+    text.split(", site: ").next().unwrap().matches(": None").count()
 }
 
 #[test]
 fn login_and_logout_work_against_the_stand_in() {
     let server = start_stand_in();
-    let site = Site::new(server.base_url());
+    let site = Site::new(&server.base_url());
     let session = Session::login(&site, &login()).unwrap();
     assert_eq!(session.id, stand_in::SESSION_ID);
     session.logout().unwrap();
 }
 
 #[test]
-fn a_login_is_the_one_request_of_the_protocol() {
+fn a_login_is_one_post() {
     let server = Server::new([Reply::session()]);
     Session::login(&server.site(), &Login::new("u", "p")).unwrap();
     let requests = server.requests();
@@ -48,7 +54,7 @@ fn a_login_is_the_one_request_of_the_protocol() {
 }
 
 #[test]
-fn a_logout_is_the_one_request_of_the_protocol() {
+fn a_logout_is_one_delete() {
     let server = Server::new([Reply::no_content()]);
     Session::resume(&server.site(), "some-id").unwrap().logout().unwrap();
     let requests = server.requests();
@@ -73,74 +79,68 @@ fn a_logout_is_the_one_request_of_the_protocol() {
 fn any_character_arrives_unchanged() {
     let every = (0..0x300_u32).chain([0x2028, 0xFEFF, 0xFFFF, 0x1F600, 0x10_FFFF]);
     let every: String = every.filter_map(char::from_u32).collect();
-    let long = "\"\\🔑".repeat(20_000);
+    let long = "\"\\🔑".repeat(2000);
     let server = Server::new([Reply::session()]);
-    for secret in ["", "\"", "\\", "\\u0000", "a\0b", "\r\n", "p@ss wörd 🔑", &every, &long] {
+    for secret in ["", "\"", "\\", "\\u0000", "a\0b", " \r\n", "p@ss wörd 🔑", &every, &long] {
         let login = Login::new(secret, secret).otp(secret).partial_session_id(secret);
         Session::login(&server.site(), &login).unwrap();
         let body = server.requests().pop().unwrap().body;
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        for name in ["username", "password", "otp", "partial_session_id"] {
+        for name in ["username", "password", "partial_session_id"] {
             assert_eq!(body[name], secret, "{name}");
         }
+        assert_eq!(body["otp"], secret.trim());
     }
 }
 
 #[test]
-fn a_language_is_sent_where_one_is_set() {
+fn language_and_user_agent_are_sent_with_both_requests() {
     let server = Server::new([Reply::session(), Reply::no_content()]);
-    let site = server.site().language("de");
+    let site = server.site().language("de").user_agent("my-tool/1.0");
     Session::login(&site, &login()).unwrap().logout().unwrap();
+    assert_eq!(server.methods(), ["POST", "DELETE"]);
     for request in server.requests() {
         assert_eq!(request.header("accept-language"), Some("de"));
+        assert_eq!(request.header("user-agent"), Some("my-tool/1.0"));
     }
 }
 
 #[test]
-fn login_and_logout_share_one_connection() {
-    let server = Server::new([Reply::session(), Reply::no_content()]);
-    Session::login(&server.site(), &login()).unwrap().logout().unwrap();
-    assert_eq!(server.methods(), ["POST", "DELETE"]);
-    assert!(server.requests().iter().all(|request| request.connection == 0));
-}
-
-#[test]
-fn clones_of_a_site_share_one_pool() {
-    let server = Server::new([Reply::session()]);
+fn each_session_has_its_own_connection_from_login_to_logout() {
+    let server = Server::with(accept_all);
     let site = server.site();
-    for site in [site.clone(), site.clone().retries(1), site.timeout(Duration::from_secs(9))] {
-        Session::login(&site, &login()).unwrap();
+    let clones = [site.clone(), site.clone().retries(1), site.timeout(Duration::from_secs(9))];
+    let sessions: Vec<Session> =
+        clones.iter().map(|site| Session::login(site, &login()).unwrap()).collect();
+    for session in sessions.iter().rev() {
+        session.logout().unwrap();
     }
-    assert!(server.requests().iter().all(|request| request.connection == 0));
+    Session::login(&clones[0], &login()).unwrap().logout().unwrap();
+    let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 1, 2, 2, 1, 0, 3, 3]);
 }
 
 #[test]
-fn each_open_session_keeps_a_connection_for_its_logout() {
-    // All logins are answered together, so that none can go over another's connection.
+fn sessions_may_be_opened_and_closed_at_the_same_time() {
+    // The server responds once all logins have arrived.
     let all = Arc::new(Barrier::new(20));
     let server = Server::with(move |request| {
         if request.line.starts_with("POST") {
             all.wait();
         }
-        lets_in(request)
+        accept_all(request)
     });
     let site = server.site();
-    let logins: Vec<_> = (0..20)
-        .map(|_| {
-            let site = site.clone();
-            thread::spawn(move || Session::login(&site, &login()).unwrap())
-        })
-        .collect();
-    let sessions: Vec<_> = logins.into_iter().map(|login| login.join().unwrap()).collect();
-    for session in sessions {
-        session.logout().unwrap();
-    }
-    assert_eq!(server.requests().len(), 40);
-    assert!(server.requests().iter().all(|request| request.connection < 20));
+    thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| Session::login(&site, &login()).unwrap().logout().unwrap());
+        }
+    });
+    assert_eq!((server.requests().len(), server.connections()), (40, 20));
 }
 
 #[test]
-fn every_attribute_of_the_reference_is_a_field() {
+fn every_attribute_is_a_field() {
     let session = log_in(stand_in::SESSION).unwrap();
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(session.id, "60525f92e859c4c3d74cb02fd176b1525901b525");
@@ -163,34 +163,24 @@ fn every_attribute_of_the_reference_is_a_field() {
     assert_eq!(session.use_provided_modified_at, Some(true));
     assert_eq!(session.windows_mode_ftp, Some(false));
     assert_eq!(session.timeout_at, text("2026-11-22T18:00:00-05:00"));
+    assert_eq!(session.home_path, text("home"));
+    assert_eq!(session.allowed_2fa_method_webauthn, Some(true));
+    assert_eq!(absent(&session), 0);
 }
 
 #[test]
 fn an_attribute_may_be_absent_or_null() {
-    let reference: serde_json::Value = serde_json::from_str(stand_in::SESSION).unwrap();
-    for answer in [
-        r#"{"id":"x"}"#.to_owned(),
-        // Every attribute but the id as null.
-        {
-            let mut nulls = reference.clone();
-            nulls.as_object_mut().unwrap().values_mut().for_each(|v| *v = serde_json::Value::Null);
-            nulls["id"] = "x".into();
-            nulls.to_string()
-        },
-    ] {
-        let session = log_in(answer).unwrap();
-        assert_eq!(session.id, "x");
-        let none = Session::resume(&Site::new("http://localhost"), "x").unwrap();
-        let shown = |session: &Session| {
-            format!("{session:?}").split(", site: Site").next().unwrap().to_owned()
-        };
-        assert_eq!(shown(&session), shown(&none));
-        assert!(shown(&session).matches("None").count() == 19, "{session:?}");
+    let mut nulls: serde_json::Value = serde_json::from_str(stand_in::SESSION).unwrap();
+    nulls.as_object_mut().unwrap().values_mut().for_each(|value| *value = serde_json::Value::Null);
+    nulls["id"] = "x".into();
+    for body in [r#"{"id":"x"}"#, &nulls.to_string()] {
+        let session = log_in(body).unwrap();
+        assert_eq!((session.id.as_str(), absent(&session)), ("x", ATTRIBUTES), "{body}");
     }
 }
 
 #[test]
-fn attributes_hold_what_json_can() {
+fn extreme_values_of_attributes_are_kept() {
     let session = log_in(
         r#"{"id":"x","site_id":9223372036854775807,"max_dir_listing_size":-9223372036854775808,
         "root_path":"a\u0000b\"\\\/\n\u00e9\ud83d\ude00é😀","read_only":false}"#,
@@ -211,7 +201,7 @@ fn unknown_members_are_ignored() {
 }
 
 #[test]
-fn an_attribute_of_another_type_is_none_and_the_session_is_kept() {
+fn an_attribute_of_an_unexpected_type_is_none() {
     for attribute in [
         r#""site_id":"1""#,
         r#""site_id":1.5"#,
@@ -227,13 +217,13 @@ fn an_attribute_of_another_type_is_none_and_the_session_is_kept() {
         let body = format!(r#"{{{attribute},"root_path":"r","id":"x"}}"#);
         let session = log_in(&body).unwrap();
         assert_eq!((session.id.as_str(), session.root_path.as_deref()), ("x", Some("r")), "{body}");
-        assert_eq!(format!("{session:?}").matches("None").count(), 18 + SITE_NONES, "{session:?}");
+        assert_eq!(absent(&session), ATTRIBUTES - 1, "{body}");
     }
 }
 
 #[test]
-fn a_response_without_a_valid_id_is_no_session() {
-    for (body, says) in [
+fn a_response_without_a_valid_id_is_an_error() {
+    for (body, text) in [
         ("{}", "no session id"),
         (r#"{"id":null}"#, "no session id"),
         (r#"{"id":""}"#, "no session id"),
@@ -253,7 +243,7 @@ fn a_response_without_a_valid_id_is_no_session() {
         let error = log_in(body).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{body}");
         assert_eq!(error.http_status(), Some(201), "{body}");
-        assert!(error.to_string().contains(says), "{body}: {error}");
+        assert!(error.to_string().contains(text), "{body}: {error}");
     }
 }
 
@@ -272,7 +262,7 @@ fn a_status_of_200_is_accepted_for_a_login() {
 }
 
 #[test]
-fn any_2xx_logs_out_whatever_its_body() {
+fn a_logout_is_done_on_any_2xx() {
     for reply in [
         Reply::no_content(),
         Reply::http(200, "", ""),
@@ -280,7 +270,7 @@ fn any_2xx_logs_out_whatever_its_body() {
         Reply::json(202, "not json"),
         Reply::raw("HTTP/1.1 299 Odd\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"),
         Reply::raw("HTTP/1.0 200 OK\r\n\r\nto the end").then_close(),
-        // A body that never comes does not hold up what the status has said already.
+        // The body is never waited for.
         Reply::raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n").then_silence(),
     ] {
         let server = Server::new([reply]);
@@ -290,54 +280,50 @@ fn any_2xx_logs_out_whatever_its_body() {
 }
 
 #[test]
-fn stray_bytes_behind_a_204_do_not_reach_the_next_response() {
+fn nothing_follows_a_logout_on_its_connection() {
+    // A live server's 204, in one piece or two. It keeps its side open.
     let head = "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\n";
     for pieces in [vec![[head, "{}"].concat()], vec![head.into(), "{}".into()]] {
-        // The server keeps its side open, whatever the client said.
         let server = Server::with(move |request| {
             let stray = Reply::pieces(&pieces).slowly(Duration::from_millis(50));
             if request.line.starts_with("DELETE") { stray } else { Reply::session() }
         });
         let site = server.site();
-        thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    for _ in 0..3 {
-                        Session::login(&site, &login()).unwrap().logout().unwrap();
-                    }
-                });
-            }
-        });
-        let methods = server.methods();
-        for method in ["POST", "DELETE"] {
-            assert_eq!(methods.iter().filter(|m| *m == method).count(), 24, "{method}");
+        for _ in 0..3 {
+            let session = Session::login(&site, &login()).unwrap();
+            session.logout().unwrap();
+            session.logout().unwrap();
         }
+        let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+        assert_eq!(connections, [0, 0, 1, 2, 2, 3, 4, 4, 5]);
     }
 }
 
 #[test]
-fn nothing_follows_a_logout_on_its_connection() {
-    let server = Server::with(lets_in);
-    let site = server.site();
-    for _ in 0..3 {
-        Session::login(&site, &login()).unwrap().logout().unwrap();
+fn bytes_after_the_response_to_a_login_are_not_the_response_to_the_logout() {
+    let stray = b"HTTP/1.1 204 No Content\r\n\r\n".to_vec();
+    let body = stand_in::SESSION;
+    let head = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\n\r\n", body.len());
+    let created = [head.as_bytes(), body.as_bytes()].concat();
+    for response in [
+        Reply::raw([created.clone(), stray.clone()].concat()),
+        Reply::pieces([created, stray]).slowly(Duration::from_millis(50)),
+    ] {
+        let response = response.then_close();
+        let server = Server::with(move |request| match request.connection {
+            0 => response.clone(),
+            _ => Reply::http(403, "", ""),
+        });
+        let session = Session::login(&server.site(), &login()).unwrap();
+        // By now, everything has been sent.
+        server.closed(0);
+        assert_eq!(session.logout().unwrap_err().http_status(), Some(403));
+        assert_eq!(server.requests()[1].connection, 1);
     }
-    let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
-    assert_eq!(connections, [0, 0, 1, 1, 2, 2]);
 }
 
 #[test]
-fn a_login_survives_an_idle_connection_that_the_server_closed() {
-    let server = Server::new([Reply::session().then_close(), Reply::session()]);
-    let site = server.site();
-    Session::login(&site, &login()).unwrap();
-    server.closed(0);
-    Session::login(&site, &login()).unwrap();
-    assert_eq!(server.requests()[1].connection, 1);
-}
-
-#[test]
-fn answers_come_in_every_form_that_http_allows() {
+fn a_response_may_have_any_form_that_http_allows() {
     let session = stand_in::SESSION;
     let length = session.len();
     let chunked = session
@@ -370,46 +356,50 @@ fn answers_come_in_every_form_that_http_allows() {
 }
 
 #[test]
-fn a_second_factor_is_answered_by_the_method_offered() {
-    for user in ["totp", "yubi"] {
+fn the_answer_to_a_second_factor_depends_on_the_method() {
+    for (user, code) in
+        [("totp", stand_in::OTP), ("yubi", stand_in::OTP), ("webauthn", stand_in::DEVICE_ANSWER)]
+    {
         let server = start_stand_in();
-        let site = Site::new(server.base_url());
+        let site = Site::new(&server.base_url());
         let login = Login::new(user, stand_in::PASSWORD);
         let error = Session::login(&site, &login).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TwoFactorRequired);
         let two_factor = error.two_factor().unwrap();
         assert_eq!(two_factor.methods, [user]);
         assert_eq!(two_factor.partial_session_id.as_deref(), Some(stand_in::PARTIAL_SESSION_ID));
-        // The stand-in lets in only the members of the second request, and no other.
-        let session = Session::login(&site, &login.answer(two_factor, stand_in::OTP)).unwrap();
+        // The stand-in accepts exactly the members of the second request. A prompt leaves a newline.
+        let code = format!("{code}\n");
+        let session = Session::login(&site, &login.answer(two_factor, &code)).unwrap();
         session.logout().unwrap();
     }
 }
 
 #[test]
-fn a_known_code_can_go_in_the_first_request() {
+fn a_known_code_may_be_in_the_first_request() {
     let server = start_stand_in();
     let login = Login::new("totp", stand_in::PASSWORD).otp(stand_in::OTP);
-    Session::login(&Site::new(server.base_url()), &login).unwrap().logout().unwrap();
+    Session::login(&Site::new(&server.base_url()), &login).unwrap().logout().unwrap();
 }
 
 #[test]
 fn a_second_factor_is_answered_at_the_host_that_asked() {
-    let asked = Reply::json(
+    let challenge = Reply::json(
         401,
         r#"{"type":"not-authenticated/two-factor-authentication-error",
         "data":{"two_factor_authentication_methods":["totp"]}}"#,
     );
-    let (asks, other) = (Server::new([asked, Reply::session()]), Server::new([Reply::session()]));
-    let error = Session::login(&asks.site(), &login()).unwrap_err();
+    let challenger = Server::new([challenge, Reply::session()]);
+    let other = Server::new([Reply::session()]);
+    let error = Session::login(&challenger.site(), &login()).unwrap_err();
     let answer = login().answer(error.two_factor().unwrap(), "123456");
     let session = Session::login(&other.site(), &answer).unwrap();
-    assert_eq!(session.base_url(), asks.url());
+    assert_eq!(session.base_url(), challenger.url());
     assert!(other.requests().is_empty());
 }
 
 #[test]
-fn the_data_of_a_refusal_is_kept_whole() {
+fn the_data_of_a_refusal_is_kept() {
     let data = r#"{"two_factor_authentication_methods": ["u2f", 1, "new"],
         "partial_session_id" : "x", "u2f_sign_requests":[{"app_id":"a","challenge":"c\u0000\u2028",
         "sign_request":{"version":"U2F_V2","keyHandle":"k"}}],"z":null,"n":-7,"f":1.5,"t":true}"#;
@@ -428,25 +418,24 @@ fn the_data_of_a_refusal_is_kept_whole() {
 }
 
 #[test]
-fn an_earlier_session_is_resumed_by_its_id() {
+fn a_session_is_resumed_by_its_id() {
     let server = start_stand_in();
-    let site = Site::new(server.base_url());
+    let site = Site::new(&server.base_url());
     let id = Session::login(&site, &login()).unwrap().id;
-    // Another process, knowing no more than the id.
-    let session = Session::resume(&Site::new(server.base_url()), id).unwrap();
+    let session = Session::resume(&Site::new(&server.base_url()), &id).unwrap();
     assert_eq!(session.base_url(), server.base_url());
     assert_eq!(session.language, None);
     session.logout().unwrap();
 }
 
 #[test]
-fn an_unfit_id_is_refused_before_it_is_sent() {
+fn an_invalid_id_is_not_sent() {
     let server = Server::new([Reply::no_content()]);
-    let long = "x".repeat(5000);
-    for id in ["", " ", "a b", "a\n", "a\r\nX-Evil: 1", "a\0", "\u{7f}", "é", &long] {
+    let long = "x".repeat(4097);
+    for id in ["", "a b", "a\r\nX-Evil: 1", "é", &long] {
         let error = Session::resume(&server.site(), id).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{id:?}");
-        // A field can be changed, too.
+        // The field is public.
         let mut session = Session::resume(&server.site(), "x").unwrap();
         session.id = id.to_owned();
         assert_eq!(session.logout().unwrap_err().kind(), ErrorKind::InvalidInput, "{id:?}");
@@ -464,27 +453,27 @@ fn the_longest_id_is_sent() {
 }
 
 #[test]
-fn the_auth_header_authenticates_another_call() {
+fn the_auth_header_authenticates_another_request() {
     let server = start_stand_in();
-    let session = Session::login(&Site::new(server.base_url()), &login()).unwrap();
+    let session = Session::login(&Site::new(&server.base_url()), &login()).unwrap();
     let (name, value) = session.auth_header();
     assert_eq!(name, "X-FilesAPI-Auth");
     let url = format!("{}/api/rest/v1/site", session.base_url());
     let request = ureq::get(url).config().proxy(None).build();
-    let mut answer = request.header(name, value).call().unwrap();
-    assert!(answer.body_mut().read_to_string().unwrap().contains("My Site"));
+    let mut response = request.header(name, value).call().unwrap();
+    assert!(response.body_mut().read_to_string().unwrap().contains("My Site"));
     session.logout().unwrap();
 }
 
 #[test]
-fn a_logout_of_no_session_is_an_error() {
+fn a_logout_of_an_ended_session_is_an_error() {
     let server = start_stand_in();
-    let session = Session::resume(&Site::new(server.base_url()), "gone").unwrap();
+    let session = Session::resume(&Site::new(&server.base_url()), "gone").unwrap();
     assert_eq!(session.logout().unwrap_err().kind(), ErrorKind::InvalidSession);
 }
 
 #[test]
-fn sessions_sites_and_errors_are_send_and_sync() {
+fn public_types_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
     check::<Session>();
     check::<Site>();
@@ -493,25 +482,10 @@ fn sessions_sites_and_errors_are_send_and_sync() {
     check::<ApiError>();
     check::<TwoFactor>();
     check::<Login<'static>>();
+    check::<Canceller>();
 }
 
 #[test]
-fn an_error_is_one_word() {
+fn an_error_has_the_size_of_a_pointer() {
     assert_eq!(size_of::<Error>(), size_of::<usize>());
-}
-
-#[test]
-fn threads_share_a_site() {
-    let server = Server::with(lets_in);
-    let site = server.site();
-    thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for _ in 0..20 {
-                    Session::login(&site, &login()).unwrap().logout().unwrap();
-                }
-            });
-        }
-    });
-    assert_eq!(server.requests().len(), 8 * 20 * 2);
 }

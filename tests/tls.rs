@@ -1,88 +1,149 @@
-//! https: whom to trust, and what is said of those who are not.
+//! https: which servers are trusted, what a failure means, and what sessions share.
 
 #![cfg(feature = "_tls")]
 
 mod support;
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, mpsc};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
-use files_session::{ErrorKind, Session, Site, agent_config, ureq};
+use files_session::{ErrorKind, Session, Site};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use support::tls::{Ca, EXPIRED, NOT_YET_VALID, VALID};
-use support::{Reply, Server, lets_in, login};
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+use support::{Reply, Server, accept_all, login, stand_in};
 
-/// The TLS libraries that were built in.
-fn providers() -> Vec<TlsProvider> {
-    let rustls = cfg!(feature = "rustls");
-    let native = cfg!(feature = "native-tls");
-    let providers = [(rustls, TlsProvider::Rustls), (native, TlsProvider::NativeTls)];
-    providers.into_iter().filter(|(on, _)| *on).map(|(_, provider)| provider).collect()
+type TlsStream = StreamOwned<ServerConnection, TcpStream>;
+
+/// A server that controls its TLS records. It serves one connection after another.
+struct RawServer {
+    addr: SocketAddr,
+    /// The number of the connection and the method of each request.
+    requests: Arc<Mutex<Vec<(usize, String)>>>,
+    /// The kind of handshake before each request.
+    #[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "for TLS sessions"))]
+    handshakes: Arc<Mutex<Vec<Option<rustls::HandshakeKind>>>>,
 }
 
-/// A site that is reached with a configuration that trusts this CA alone.
-fn trusting(ca: &Ca, site: Site, provider: TlsProvider) -> Site {
-    let root = Certificate::from_der(ca.certificate.der()).to_owned();
-    let tls = TlsConfig::builder()
-        .provider(provider)
-        .root_certs(RootCerts::new_with_certs(&[root]))
-        .build();
-    site.config(agent_config().tls_config(tls).build())
-}
+impl RawServer {
+    /// `respond` gets the number of the connection, and the method of the request.
+    fn new(
+        config: Arc<ServerConfig>,
+        respond: impl Fn(usize, &str, &mut TlsStream) -> io::Result<()> + Send + 'static,
+    ) -> RawServer {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let handshakes = Arc::new(Mutex::new(Vec::new()));
+        let server = RawServer { addr, requests: requests.clone(), handshakes: handshakes.clone() };
+        thread::spawn(move || {
+            for (connection, socket) in listener.incoming().enumerate() {
+                let tls = ServerConnection::new(config.clone()).unwrap();
+                let mut stream = StreamOwned::new(tls, socket.unwrap());
+                while let Some(method) = read_request(&mut stream) {
+                    requests.lock().unwrap().push((connection, method.clone()));
+                    handshakes.lock().unwrap().push(stream.conn.handshake_kind());
+                    if respond(connection, &method, &mut stream).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+        server
+    }
 
-#[test]
-fn a_private_ca_works_through_a_configuration() {
-    let ca = Ca::new();
-    for provider in providers() {
-        let server = Server::tls(ca.server("127.0.0.1", VALID), lets_in);
-        let site = trusting(&ca, server.site(), provider);
-        Session::login(&site, &login()).unwrap().logout().unwrap();
-        assert_eq!(server.methods(), ["POST", "DELETE"]);
-        assert!(server.requests().iter().all(|request| request.connection == 0));
+    fn site(&self, ca: &Ca) -> Site {
+        Site::new(&format!("https://{}", self.addr)).ca_pem(&ca.pem())
+    }
+
+    fn requests(&self) -> Vec<(usize, String)> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
-#[test]
-fn a_bad_certificate_is_refused_before_a_byte_of_the_login_is_sent() {
-    let (ca, other, forged) = (Ca::new(), Ca::named("another"), Ca::new());
-    for provider in providers() {
-        for (server, says) in [
-            (other.server("127.0.0.1", VALID), "the certificate's issuer is not trusted"),
-            (forged.server("127.0.0.1", VALID), "the certificate's issuer is not trusted"),
-            (ca.server("other.example", VALID), "the certificate is for another name"),
-            (ca.server("127.0.0.1", EXPIRED), "the certificate has expired"),
-            (
-                ca.server("127.0.0.1", NOT_YET_VALID),
-                "the certificate is not valid yet: is the clock of this machine set?",
-            ),
-        ] {
-            let server = Server::tls(server, lets_in);
-            let site = trusting(&ca, server.site(), provider);
-            let logout = Session::resume(&site, "id").unwrap().logout();
-            for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
-                assert_eq!(error.kind(), ErrorKind::Tls, "{says}: {error:?}");
-                assert!(error.to_string().contains(says), "{says}: {error}");
-                assert!(error.to_string().contains(&server.addr.to_string()), "{error}");
-            }
-            assert!(server.requests().is_empty());
+/// Reads a request, and returns its method. `None` at the end of the connection.
+fn read_request(stream: &mut TlsStream) -> Option<String> {
+    let mut request = Vec::new();
+    // A login ends with its JSON object, a logout with the empty line.
+    let is_complete = |request: &[u8]| {
+        let end: &[u8] = if request.starts_with(b"POST") { b"}" } else { b"\r\n\r\n" };
+        request.ends_with(end)
+    };
+    while !is_complete(&request) {
+        let mut part = [0; 4096];
+        match stream.read(&mut part) {
+            Ok(n) if n > 0 => request.extend_from_slice(&part[..n]),
+            _ => return None,
         }
+    }
+    Some(String::from_utf8_lossy(&request).split(' ').next().unwrap().to_owned())
+}
+
+/// Sends each text in a separate TLS record, and all records in one TCP segment.
+fn send_corked(stream: &mut TlsStream, texts: &[&str]) -> io::Result<()> {
+    let mut segment = Vec::new();
+    for text in texts {
+        stream.conn.writer().write_all(text.as_bytes())?;
+        while stream.conn.wants_write() {
+            stream.conn.write_tls(&mut segment)?;
+        }
+    }
+    stream.sock.write_all(&segment)
+}
+
+fn created() -> String {
+    let (body, length) = (stand_in::SESSION, stand_in::SESSION.len());
+    format!("HTTP/1.1 201 Created\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+#[test]
+fn a_private_ca_is_trusted_through_ca_pem() {
+    let ca = Ca::new();
+    let server = Server::tls(ca.server("127.0.0.1", VALID), accept_all);
+    for pem in [ca.pem(), Ca::named("another").pem() + &ca.pem()] {
+        let site = server.site().ca_pem(&pem);
+        Session::login(&site, &login()).unwrap().logout().unwrap();
+    }
+    let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 0, 1, 1]);
+}
+
+#[test]
+fn an_untrusted_certificate_is_a_tls_error_and_not_retried() {
+    let (ca, other, forged) = (Ca::new(), Ca::named("another"), Ca::new());
+    for (config, reason) in [
+        (other.server("127.0.0.1", VALID), "unknown issuer"),
+        (forged.server("127.0.0.1", VALID), "issuer of the same name"),
+        (ca.server("other.example", VALID), "other name"),
+        (ca.server("127.0.0.1", EXPIRED), "expired"),
+        (ca.server("127.0.0.1", NOT_YET_VALID), "not yet valid"),
+    ] {
+        let server = Server::tls(config, accept_all);
+        let site = server.site().ca_pem(&ca.pem());
+        let logout = Session::resume(&site, "id").unwrap().logout();
+        for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Tls, "{reason}: {error:#?}");
+            let text = format!("no trusted TLS connection to {}: check", server.addr);
+            assert!(error.to_string().starts_with(&text), "{reason}: {error}");
+        }
+        assert_eq!((server.connections(), server.requests().len()), (2, 0), "{reason}");
     }
 }
 
 #[test]
 fn a_private_ca_is_not_trusted_by_default() {
-    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), lets_in);
+    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), accept_all);
     let error = Session::login(&server.site(), &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error:#?}");
     assert!(server.requests().is_empty());
 }
 
 #[test]
-fn a_server_that_speaks_no_tls_is_an_error() {
+fn a_server_without_tls_is_a_tls_error() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let site = Site::new(format!("https://{}", listener.local_addr().unwrap())).retries(0);
+    let site = Site::new(&format!("https://{}", listener.local_addr().unwrap())).retries(0);
     let server = thread::spawn(move || {
         let (mut stream, _) = listener.accept()?;
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")?;
@@ -90,9 +151,44 @@ fn a_server_that_speaks_no_tls_is_an_error() {
         stream.read_to_end(&mut received).map(|_| received)
     });
     let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error:?}");
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error:#?}");
     let received = server.join().unwrap().unwrap_or_default();
     assert!(!received.windows(4).any(|part| part == b"POST"));
+}
+
+#[test]
+fn a_peer_that_closes_during_the_handshake_is_a_tls_error_and_retried() {
+    let ca = Ca::new();
+    let config = ca.server("127.0.0.1", VALID);
+    for linger in [None, Some(Duration::ZERO)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let site = Site::new(&format!("https://{}", listener.local_addr().unwrap()));
+        let site = site.ca_pem(&ca.pem());
+        let config = config.clone();
+        let server = thread::spawn(move || {
+            for _ in 0..2 {
+                let mut socket = listener.accept().unwrap().0;
+                // The ClientHello, so that closing sends a FIN, or a RST without lingering.
+                assert!(socket.read(&mut [0; 8192]).unwrap() > 0);
+                socket2::SockRef::from(&socket).set_linger(linger).unwrap();
+            }
+            let tls = ServerConnection::new(config).unwrap();
+            let mut stream = StreamOwned::new(tls, listener.accept().unwrap().0);
+            let method = read_request(&mut stream);
+            send_corked(&mut stream, &[&created()]).unwrap();
+            method
+        });
+        let error = Session::login(&site.clone().retries(0), &login()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Tls, "{error:#?}");
+        assert!(error.to_string().contains("TLS"), "{error}");
+        // Nothing was sent, so a login is retried. From OpenSSL, a FIN is as final as any other
+        // TLS error.
+        if linger.is_none() && cfg!(not(feature = "rustls")) {
+            continue;
+        }
+        Session::login(&site.retries(1), &login()).unwrap();
+        assert_eq!(server.join().unwrap().as_deref(), Some("POST"));
+    }
 }
 
 #[test]
@@ -101,168 +197,113 @@ fn no_redirect_from_https_to_http_is_followed() {
     let target = format!("Location: {}/api/rest/v1/sessions\r\n", elsewhere.url());
     let ca = Ca::new();
     let server = Server::tls(ca.server("127.0.0.1", VALID), move |_| Reply::http(307, &target, ""));
-    let site = trusting(&ca, server.site(), providers()[0]);
+    let site = server.site().ca_pem(&ca.pem());
     let logout = Session::resume(&site, "id").unwrap().logout();
     for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::UnexpectedResponse);
-        assert!(error.to_string().contains("points to http://127.0.0.1"), "{error}");
+        assert!(error.to_string().contains("redirects to http://127.0.0.1"), "{error}");
     }
     assert!(elsewhere.requests().is_empty());
 }
 
 #[test]
-fn a_response_of_the_largest_size_comes_over_tls_too() {
+fn a_response_of_the_largest_size_is_read_over_tls() {
     let ca = Ca::new();
     let body = format!(r#"{{"id":"x","a":"{}"}}"#, "y".repeat(65_000));
     let header = format!("X-Long: {}\r\n", "x".repeat(16_000));
     let server =
         Server::tls(ca.server("127.0.0.1", VALID), move |_| Reply::http(201, &header, &body));
-    let site = trusting(&ca, server.site(), providers()[0]);
+    let site = server.site().ca_pem(&ca.pem());
     assert_eq!(Session::login(&site, &login()).unwrap().id, "x");
 }
 
-#[cfg(not(all(feature = "native-tls", feature = "platform-verifier")))]
 #[test]
-fn a_tls_library_that_is_not_built_in_is_an_error() {
-    let missing = [
-        (cfg!(feature = "rustls"), TlsProvider::Rustls, RootCerts::WebPki),
-        (cfg!(feature = "native-tls"), TlsProvider::NativeTls, RootCerts::WebPki),
-        (cfg!(feature = "platform-verifier"), TlsProvider::Rustls, RootCerts::PlatformVerifier),
-    ];
-    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), lets_in);
-    for (_, provider, roots) in missing.into_iter().filter(|(built_in, ..)| !built_in) {
-        let tls = TlsConfig::builder().provider(provider).root_certs(roots).build();
-        let site = server.site().retries(0).config(agent_config().tls_config(tls).build());
-        let error = Session::login(&site, &login()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{provider:?}: {error}");
-        assert!(error.to_string().contains("the configuration can't be used"), "{error}");
+fn a_tls_record_too_many_is_not_taken_for_the_next_response() {
+    let ca = Ca::new();
+    let padding = "x".repeat(5000);
+    for stray in [
+        // The TLS library may hold all of it, or any part: this one crosses a boundary of 4,096
+        // bytes, the size of rustls's reads.
+        "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+        format!("HTTP/1.1 204 No Content\r\nX-Padding: {padding}\r\n\r\n"),
+        "{}".to_owned(),
+    ] {
+        let refusal = "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n";
+        let server =
+            RawServer::new(ca.server("127.0.0.1", VALID), move |_, method, stream| match method {
+                "POST" => send_corked(stream, &[&created(), &stray]),
+                _ => send_corked(stream, &[refusal]),
+            });
+        let session = Session::login(&server.site(&ca), &login()).unwrap();
+        assert_eq!(session.logout().unwrap_err().http_status(), Some(403));
+        let requests = [(0, "POST".to_owned()), (1, "DELETE".to_owned())];
+        assert_eq!(server.requests(), requests);
     }
-    assert!(server.requests().is_empty());
 }
 
-/// A TLS server that reads each whole request, and then sends these bytes without encryption; for
-/// a connection that it is not to break, a response. Gives the requests' first words.
-fn breaks_tls(
-    config: Arc<rustls::ServerConfig>,
-    bytes: &'static [u8],
-    whole_from: usize,
-) -> (SocketAddr, mpsc::Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let addr = listener.local_addr().unwrap();
-    let (sender, requests) = mpsc::channel();
-    thread::spawn(move || {
-        for (connection, socket) in listener.incoming().enumerate() {
-            let mut socket = socket?;
-            let tls = rustls::ServerConnection::new(config.clone()).map_err(io::Error::other)?;
-            let mut stream = rustls::StreamOwned::new(tls, socket.try_clone()?);
-            let mut request = Vec::new();
-            // The login's body ends it, or the empty line of a logout.
-            while !request.ends_with(b"}") && !request.ends_with(b"\r\n\r\n")
-                || request.starts_with(b"POST") && !request.ends_with(b"}")
-            {
-                let mut part = [0; 4096];
-                match stream.read(&mut part) {
-                    Ok(n) if n > 0 => request.extend_from_slice(&part[..n]),
-                    _ => break,
+#[test]
+fn tls_that_breaks_after_the_request_does_not_mean_that_nothing_was_sent() {
+    let ca = Ca::new();
+    for bytes in [
+        // A record that can't be decrypted, an unencrypted alert, and something else.
+        &b"\x17\x03\x03\x00\x05xxxxx"[..],
+        b"\x15\x03\x03\x00\x02\x02\x28",
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+    ] {
+        let server = || {
+            RawServer::new(ca.server("127.0.0.1", VALID), move |connection, _, stream| {
+                if connection > 0 {
+                    return send_corked(stream, &["HTTP/1.1 204 No Content\r\n\r\n"]);
                 }
-            }
-            let text = String::from_utf8_lossy(&request);
-            let _ = sender.send(text.split(' ').next().unwrap().to_owned());
-            if connection >= whole_from {
-                let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
-                let _ = stream.flush();
-            } else {
-                let _ = socket.write_all(bytes);
-            }
-            let _ = socket.read(&mut [0]);
+                stream.sock.write_all(bytes)?;
+                // Until the client closes the connection.
+                stream.sock.shutdown(Shutdown::Write)?;
+                io::copy(&mut stream.sock, &mut io::sink())?;
+                Err(io::ErrorKind::ConnectionAborted.into())
+            })
+        };
+        let broken = server();
+        let error = Session::login(&broken.site(&ca), &login()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport, "{error:#?}");
+        assert!(error.to_string().contains("not known whether"), "{error}");
+        assert_eq!(broken.requests(), [(0, "POST".to_owned())]);
+
+        let broken = server();
+        Session::resume(&broken.site(&ca), "id").unwrap().logout().unwrap();
+        assert_eq!(broken.requests(), [(0, "DELETE".to_owned()), (1, "DELETE".to_owned())]);
+    }
+}
+
+/// With native-tls, ureq has no cache of TLS sessions.
+#[cfg(feature = "rustls")]
+#[test]
+fn further_sessions_of_a_site_resume_its_tls_session() {
+    let ca = Ca::new();
+    let server = RawServer::new(ca.server("127.0.0.1", VALID), |_, method, stream| match method {
+        "POST" => send_corked(stream, &[&created()]),
+        _ => {
+            send_corked(stream, &["HTTP/1.1 204 No Content\r\n\r\n"])?;
+            // The client sent `Connection: close`.
+            Err(io::ErrorKind::ConnectionAborted.into())
         }
-        io::Result::Ok(())
     });
-    (addr, requests)
-}
-
-#[test]
-fn tls_that_breaks_after_the_request_is_no_promise_that_nothing_was_sent() {
-    let ca = Ca::new();
-    for provider in providers() {
-        for bytes in [
-            // A record that can't be decrypted, an alert in the clear, and junk.
-            &b"\x17\x03\x03\x00\x05xxxxx"[..],
-            b"\x15\x03\x03\x00\x02\x02\x28",
-            b"SSH-2.0-OpenSSH_9.2\r\n",
-        ] {
-            let (addr, requests) = breaks_tls(ca.server("127.0.0.1", VALID), bytes, 1);
-            let site = trusting(&ca, Site::new(format!("https://{addr}")), provider);
-            let error = Session::login(&site, &login()).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Transport, "{error:?}");
-            assert!(error.to_string().contains("not known whether"), "{error}");
-            assert_eq!(requests.recv().unwrap(), "POST");
-            assert!(requests.try_recv().is_err(), "the login was sent again");
-
-            let (addr, requests) = breaks_tls(ca.server("127.0.0.1", VALID), bytes, 1);
-            let site = trusting(&ca, Site::new(format!("https://{addr}")), provider);
-            Session::resume(&site, "id").unwrap().logout().unwrap();
-            assert_eq!(requests.try_iter().collect::<Vec<_>>(), ["DELETE"; 2]);
-        }
+    let site = server.site(&ca);
+    for site in
+        [&site, &site.clone().language("de"), &site.clone().timeout(Duration::from_secs(50))]
+    {
+        Session::login(site, &login()).unwrap().logout().unwrap();
     }
-}
-
-#[test]
-fn a_site_that_wants_a_client_certificate_is_said_to() {
-    let ca = Ca::new();
-    for provider in providers() {
-        let config = ca.server_for_clients_with_certificates("127.0.0.1");
-        let server = Server::tls(config, lets_in);
-        let site = trusting(&ca, server.site().retries(0), provider);
-        let error = Session::login(&site, &login()).unwrap_err();
-        // With TLS 1.3 the request is sent before the refusal arrives, so nothing is certain.
-        assert_eq!(error.kind(), ErrorKind::Transport, "{error:?}");
-        let said = error.to_string();
-        assert!(said.contains("the site wants a client certificate"), "{said}");
-        assert!(server.requests().is_empty());
-    }
-}
-
-#[cfg(feature = "rustls")]
-#[test]
-fn a_client_certificate_works_through_a_configuration() {
-    use ureq::tls::{ClientCert, PrivateKey};
-
-    let ca = Ca::new();
-    let (certificate, key) = ca.client();
-    let certificate = Certificate::from_der(certificate.der()).to_owned();
-    let key = PrivateKey::from_pem(key.serialize_pem().as_bytes()).unwrap();
-    let root = Certificate::from_der(ca.certificate.der()).to_owned();
-    let tls = TlsConfig::builder()
-        .root_certs(RootCerts::new_with_certs(&[root]))
-        .client_cert(Some(ClientCert::new_with_certs(&[certificate], key)))
-        .build();
-    let server = Server::tls(ca.server_for_clients_with_certificates("127.0.0.1"), lets_in);
-    let site = server.site().config(agent_config().tls_config(tls).build());
-    Session::login(&site, &login()).unwrap().logout().unwrap();
-    assert_eq!(server.methods(), ["POST", "DELETE"]);
-}
-
-#[cfg(feature = "rustls")]
-#[test]
-fn a_client_certificate_that_is_none_is_an_error() {
-    use ureq::tls::{ClientCert, PrivateKey};
-
-    let ca = Ca::new();
-    let key = rcgen::KeyPair::generate().unwrap();
-    let key = PrivateKey::from_pem(key.serialize_pem().as_bytes()).unwrap();
-    let none = ClientCert::new_with_certs(&[Certificate::from_der(b"none").to_owned()], key);
-    let tls = TlsConfig::builder().client_cert(Some(none)).build();
-    let server = Server::tls(ca.server("127.0.0.1", VALID), lets_in);
-    let site = server.site().config(agent_config().tls_config(tls).build());
-    let logout = Session::resume(&site, "id").unwrap().logout();
-    for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
-        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error:?}");
-        let said = error.to_string();
-        assert!(
-            said.contains("can't be used") && said.contains("client auth certificate"),
-            "{said}"
-        );
-    }
-    assert!(server.requests().is_empty());
+    Session::resume(&site, "id").unwrap().logout().unwrap();
+    // Another site shares nothing with it.
+    Session::resume(&server.site(&ca), "id").unwrap().logout().unwrap();
+    let handshakes = server.handshakes.lock().unwrap();
+    let resumed: Vec<(usize, bool)> = server
+        .requests()
+        .iter()
+        .zip(handshakes.iter())
+        .map(|((connection, _), kind)| (*connection, *kind == Some(rustls::HandshakeKind::Resumed)))
+        .collect();
+    let (first, rest) = resumed.split_at(2);
+    assert_eq!(first, [(0, false), (0, false)]);
+    assert_eq!(rest, [(1, true), (1, true), (2, true), (2, true), (3, true), (4, false)]);
 }

@@ -1,11 +1,13 @@
-//! The functions that do something; the header says what.
+//! The functions that do something; the header documents them.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::c_char;
+use std::ptr;
 
-use super::edge::{c_str, call, call_for_session, free, guard, reference, required};
-use super::options::{Given, Options, complete};
-use super::{CError, CSession, OK, PANIC, fault};
-use crate::error::ErrorKind;
+use super::edge::{call, call_for_session, free, guard, reference, required};
+use super::options::{Options, require_credentials};
+use super::{CCanceller, CError, CSession, OK, PANIC, invalid_argument};
+use crate::canceller::Canceller;
+use crate::error::TEXTS;
 use crate::session::Session;
 
 /// # Safety
@@ -19,9 +21,8 @@ pub unsafe extern "C" fn files_session_login(
     // SAFETY: the caller keeps to the header.
     unsafe {
         call_for_session(session, error, &mut || {
-            let given = Given::read(options)?;
-            let (site, login) = (given.site()?, given.login()?);
-            Session::login(&site, &complete(login)?)
+            let options = Options::read(options)?;
+            Session::login(&options.site()?, &require_credentials(options.login()?)?)
         })
     }
 }
@@ -31,23 +32,31 @@ pub unsafe extern "C" fn files_session_login(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_answer(
     options: *const Options,
-    asked: *const CError,
+    challenge: *const CError,
     code: *const c_char,
     session: *mut *mut CSession,
     error: *mut *mut CError,
 ) -> i32 {
+    // SAFETY: the caller keeps to the header: `*error` is initialised.
+    let replaced = unsafe { error.as_ref() }.copied().filter(|old| ptr::eq(*old, challenge));
     // SAFETY: the caller keeps to the header.
-    unsafe {
+    let status = unsafe {
         call_for_session(session, error, &mut || {
-            let given = Given::read(options)?;
-            let two_factor = reference(asked, "asked")?.two_factor.as_ref();
-            let two_factor = two_factor
-                .ok_or_else(|| fault("asked", "is not an error that asks for a second factor"))?;
-            let code = required(c_str(code), "code")?;
-            let (site, login) = (given.site()?, given.login()?);
-            Session::login(&site, &complete(login.answer(two_factor, code))?)
+            let options = Options::read(options)?;
+            let two_factor =
+                reference(challenge, "challenge")?.two_factor.as_ref().ok_or_else(|| {
+                    let reason = "is not an error that asks for a second factor";
+                    invalid_argument("challenge", reason)
+                })?;
+            let login = options.login()?.answer(two_factor, required(code, "code")?);
+            Session::login(&options.site()?, &require_credentials(login)?)
         })
+    };
+    if let Some(challenge) = replaced {
+        // SAFETY: it came out of a call, which has just overwritten the caller's variable.
+        unsafe { free(challenge) };
     }
+    status
 }
 
 /// # Safety
@@ -62,8 +71,8 @@ pub unsafe extern "C" fn files_session_resume(
     // SAFETY: the caller keeps to the header.
     unsafe {
         call_for_session(session, error, &mut || {
-            let given = Given::read(options)?;
-            Session::resume(&given.site()?, required(c_str(id), "id")?)
+            let site = Options::read(options)?.site()?;
+            Session::resume(&site, required(id, "id")?)
         })
     }
 }
@@ -97,92 +106,75 @@ pub unsafe extern "C" fn files_session_error_free(error: *mut CError) {
 
 /// As `files_session.h` has it.
 #[unsafe(no_mangle)]
+pub extern "C" fn files_session_canceller_new() -> *mut CCanceller {
+    guard(ptr::null_mut(), || Box::into_raw(Box::new(CCanceller(Canceller::new()))))
+}
+
+/// # Safety
+/// As `files_session.h` has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn files_session_cancel(canceller: *const CCanceller) {
+    // SAFETY: the caller keeps to the header.
+    unsafe {
+        call(ptr::null_mut(), &mut || {
+            reference(canceller, "canceller")?.0.cancel();
+            Ok(())
+        })
+    };
+}
+
+/// # Safety
+/// As `files_session.h` has it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn files_session_canceller_free(canceller: *mut CCanceller) {
+    // SAFETY: it came out of files_session_canceller_new, and the caller gives it back.
+    unsafe { free(canceller) };
+}
+
+/// As `files_session.h` has it.
+#[unsafe(no_mangle)]
 pub extern "C" fn files_session_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
     VERSION.as_ptr().cast()
 }
 
-/// A few words for each status: those of `ErrorKind`'s `Display`.
-const STATUS_TEXTS: [(i32, &CStr); 22] = [
-    (OK, c"ok"),
-    (ErrorKind::InvalidInput as i32, c"invalid input"),
-    (ErrorKind::Connect as i32, c"no connection"),
-    (ErrorKind::Tls as i32, c"no trusted connection"),
-    (ErrorKind::Timeout as i32, c"time limit reached"),
-    (ErrorKind::Transport as i32, c"connection broken"),
-    (ErrorKind::UnexpectedResponse as i32, c"unexpected response"),
-    (ErrorKind::BadRequest as i32, c"bad request"),
-    (ErrorKind::NotAuthenticated as i32, c"not authenticated"),
-    (ErrorKind::NotAuthorized as i32, c"not authorized"),
-    (ErrorKind::NotFound as i32, c"not found"),
-    (ErrorKind::ProcessingFailure as i32, c"processing failure"),
-    (ErrorKind::RateLimited as i32, c"rate limited"),
-    (ErrorKind::ServiceUnavailable as i32, c"service unavailable"),
-    (ErrorKind::SiteConfiguration as i32, c"site configuration"),
-    (ErrorKind::TwoFactorRequired as i32, c"second factor required"),
-    (ErrorKind::InvalidCredentials as i32, c"wrong user name or password"),
-    (ErrorKind::OtpIncorrect as i32, c"wrong or expired code"),
-    (ErrorKind::LockedOut as i32, c"user locked out"),
-    (ErrorKind::RegionMismatch as i32, c"user of another region"),
-    (ErrorKind::InvalidSession as i32, c"no such session"),
-    (PANIC, c"fault of the library"),
-];
-
 /// As `files_session.h` has it.
 #[unsafe(no_mangle)]
 pub extern "C" fn files_session_status_text(status: i32) -> *const c_char {
-    let unknown = c"unknown status";
-    let known = || STATUS_TEXTS.iter().find(|(number, _)| *number == status);
-    guard(unknown, || known().map_or(unknown, |(_, text)| text)).as_ptr()
+    let text = match status {
+        OK => c"ok",
+        PANIC => c"internal error",
+        _ => {
+            let known = TEXTS.iter().find(|(kind, _)| *kind as i32 == status);
+            known.map_or(c"unknown status", |(_, text)| text)
+        }
+    };
+    text.as_ptr()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::ffi::CStr;
 
-    /// All kinds, with their names in the header.
-    fn kinds() -> Vec<(ErrorKind, String)> {
-        use ErrorKind::*;
-        let kinds = [
-            InvalidInput,
-            Connect,
-            Tls,
-            Timeout,
-            Transport,
-            UnexpectedResponse,
-            BadRequest,
-            NotAuthenticated,
-            NotAuthorized,
-            NotFound,
-            ProcessingFailure,
-            RateLimited,
-            ServiceUnavailable,
-            SiteConfiguration,
-            TwoFactorRequired,
-            InvalidCredentials,
-            OtpIncorrect,
-            LockedOut,
-            RegionMismatch,
-            InvalidSession,
-        ];
-        // UnexpectedResponse is UNEXPECTED_RESPONSE there.
-        let c_name = |kind: ErrorKind| {
-            let mut name = String::new();
-            for c in format!("{kind:?}").chars() {
-                if c.is_ascii_uppercase() && !name.is_empty() {
-                    name.push('_');
-                }
-                name.push(c.to_ascii_uppercase());
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// The name of a kind in the header, such as `UNEXPECTED_RESPONSE`.
+    fn c_name(kind: ErrorKind) -> String {
+        let mut name = String::new();
+        for c in format!("{kind:?}").chars() {
+            if c.is_ascii_uppercase() && !name.is_empty() {
+                name.push('_');
             }
-            name
-        };
-        kinds.into_iter().map(|kind| (kind, c_name(kind))).collect()
+            name.push(c.to_ascii_uppercase());
+        }
+        name
     }
 
     #[test]
     fn the_statuses_of_the_header_are_the_numbers_of_the_kinds() {
         let mut expected = vec![("OK".to_owned(), OK), ("PANIC".to_owned(), PANIC)];
-        expected.extend(kinds().into_iter().map(|(kind, name)| (name, kind as i32)));
+        expected.extend(TEXTS.map(|(kind, _)| (c_name(kind), kind as i32)));
         let header = include_str!("../files_session.h");
         let mut found: Vec<(String, i32)> = header
             .lines()
@@ -197,15 +189,15 @@ mod tests {
     #[test]
     fn each_status_has_a_text() {
         let text = |status| {
-            // SAFETY: a status' text is a string that ends with a NUL.
+            // SAFETY: the text is a string that ends with a NUL.
             unsafe { CStr::from_ptr(files_session_status_text(status)) }.to_str().unwrap()
         };
-        for (kind, _) in kinds() {
+        for (kind, _) in TEXTS {
             assert_eq!(text(kind as i32), kind.to_string());
         }
         assert_eq!(text(OK), "ok");
-        assert_eq!(text(PANIC), "fault of the library");
-        for unknown in [-1, 7, 18, i32::MIN, i32::MAX] {
+        assert_eq!(text(PANIC), "internal error");
+        for unknown in [-1, 8, 18, i32::MIN, i32::MAX] {
             assert_eq!(text(unknown), "unknown status");
         }
     }

@@ -1,60 +1,64 @@
-//! Where C and Rust meet: pointers come in, results go out, and neither a panic nor a cancellation
-//! gets through.
+//! The boundary between C and Rust: pointers come in, results go out, and neither a panic nor a
+//! thread cancellation crosses it.
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
-use super::{CError, CSession, OK, fault};
+use super::{CError, CSession, OK, invalid_argument};
 use crate::error::Error;
 use crate::session::Session;
 
-// Pointers come in.
-
-/// What a pointer points to.
+/// The value that a pointer points to.
 ///
 /// # Safety
-/// `pointer` is NULL or good for reads of a `T` for as long as `'a`.
+/// `pointer` is NULL or valid for reads of a `T` for as long as `'a`.
 pub(super) unsafe fn reference<'a, T>(
     pointer: *const T,
     name: &'static str,
 ) -> Result<&'a T, Error> {
     // SAFETY: as the caller promises.
-    unsafe { pointer.as_ref() }.ok_or_else(|| fault(name, "is NULL"))
+    unsafe { pointer.as_ref() }.ok_or_else(|| invalid_argument(name, "is NULL"))
 }
 
-/// The string that a pointer points to; `None` where that is NULL.
+/// The text that a pointer points to. `None` for NULL.
 ///
 /// # Safety
 /// `pointer` is NULL or a string that ends with a NUL, unchanged for as long as `'a`.
-pub(super) unsafe fn c_str<'a>(pointer: *const c_char) -> Option<&'a CStr> {
-    // SAFETY: it is not NULL, so it is a string, as the caller promises.
-    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) })
-}
-
-pub(super) fn utf8<'a>(
-    text: Option<&'a CStr>,
+pub(super) unsafe fn utf8<'a>(
+    pointer: *const c_char,
     name: &'static str,
 ) -> Result<Option<&'a str>, Error> {
-    text.map(CStr::to_str).transpose().map_err(|_| fault(name, "is not UTF-8"))
+    if pointer.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: it is not NULL, so it is a string that ends with a NUL.
+    let text = unsafe { CStr::from_ptr(pointer) }.to_str();
+    text.map(Some).map_err(|_| invalid_argument(name, "is not UTF-8"))
 }
 
-pub(super) fn required<'a>(text: Option<&'a CStr>, name: &'static str) -> Result<&'a str, Error> {
-    utf8(text, name)?.ok_or_else(|| fault(name, "is NULL"))
+/// The same, for a text that must not be NULL.
+///
+/// # Safety
+/// As for [`utf8`].
+pub(super) unsafe fn required<'a>(
+    pointer: *const c_char,
+    name: &'static str,
+) -> Result<&'a str, Error> {
+    // SAFETY: as the caller promises.
+    unsafe { utf8(pointer, name) }?.ok_or_else(|| invalid_argument(name, "is NULL"))
 }
 
-// Results go out.
-
-/// Does what can't fail. A panic, which would be this library's fault, comes to `default`.
+/// Runs work that can't fail. A panic, which would be a bug in this library, becomes `default`.
 pub(super) fn guard<T>(default: T, work: impl FnOnce() -> T) -> T {
-    // What a panic leaves half done is never looked at again.
+    // Nothing that a panic leaves half done is used again.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(default)
 }
 
-/// Does the work of one call, and hands out its status and its error.
+/// Runs one call. Returns its status, and writes its error.
 ///
 /// # Safety
-/// `error` is NULL or good for a write.
+/// `error` is NULL or valid for a write.
 pub(super) unsafe fn call(
     error: *mut *mut CError,
     work: &mut dyn FnMut() -> Result<(), Error>,
@@ -66,26 +70,26 @@ pub(super) unsafe fn call(
     let status = result.as_ref().map_or_else(|error| error.status, |()| OK);
     if !error.is_null() {
         let out = result.err().map_or(ptr::null_mut(), Box::into_raw);
-        // SAFETY: it is not NULL, so it is good for a write.
+        // SAFETY: it is not NULL, so it is valid for a write.
         unsafe { error.write(out) };
     }
     status
 }
 
-/// A call that hands out a session.
+/// Runs a call that makes a session.
 ///
 /// # Safety
-/// `session` and `error` are NULL or good for a write.
+/// `session` and `error` are NULL or valid for a write.
 pub(super) unsafe fn call_for_session(
     session: *mut *mut CSession,
     error: *mut *mut CError,
     work: &mut dyn FnMut() -> Result<Session, Error>,
 ) -> i32 {
-    // SAFETY: `error` is as the caller promises; `session` is, too, where it is not NULL.
+    // SAFETY: as the caller promises; `session` is written to only if it is not NULL.
     unsafe {
         call(error, &mut || {
             if session.is_null() {
-                return Err(fault("session", "is NULL, and there is nowhere to put a session"));
+                return Err(invalid_argument("session", "is NULL"));
             }
             session.write(ptr::null_mut());
             session.write(Box::into_raw(Box::new(CSession::from(work()?))));
@@ -94,7 +98,7 @@ pub(super) unsafe fn call_for_session(
     }
 }
 
-/// Frees what one of the calls handed out.
+/// Frees an object that the caller owns.
 ///
 /// # Safety
 /// `pointer` is NULL or came out of `Box::into_raw`, and nothing uses it any more.
@@ -105,8 +109,6 @@ pub(super) unsafe fn free<T>(pointer: *mut T) {
         guard((), || drop(unsafe { Box::from_raw(pointer) }));
     }
 }
-
-// Cancellation stays out.
 
 #[cfg(any(
     target_vendor = "apple",
@@ -125,8 +127,8 @@ mod cancellation {
 
     const PTHREAD_CANCEL_DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
 
-    /// As long as it lives, this thread is not cancelled. POSIX cancels by unwinding the stack,
-    /// which ends the process where it meets Rust.
+    /// While it exists, this thread is not cancelled. POSIX cancels by unwinding the stack, which
+    /// aborts the process when it reaches Rust.
     pub(crate) struct NoCancellation {
         before: c_int,
     }
@@ -134,7 +136,7 @@ mod cancellation {
     impl NoCancellation {
         pub(crate) fn begin() -> Self {
             let mut before = 0;
-            // SAFETY: the state is one that POSIX names, and `before` is good for a write.
+            // SAFETY: the state is one that POSIX names, and `before` is valid for a write.
             unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
             NoCancellation { before }
         }
@@ -143,13 +145,13 @@ mod cancellation {
     impl Drop for NoCancellation {
         fn drop(&mut self) {
             let mut ours = 0;
-            // SAFETY: the state is the one that was there before, and `ours` is good for a write.
+            // SAFETY: the state is the one from before, and `ours` is valid for a write.
             unsafe { pthread_setcancelstate(self.before, &raw mut ours) };
         }
     }
 }
 
-/// Windows and Android know no cancellation.
+/// Windows and Android have no thread cancellation.
 #[cfg(not(any(
     target_vendor = "apple",
     target_os = "linux",
@@ -179,12 +181,12 @@ mod tests {
     #[test]
     fn no_panic_crosses_a_call() {
         let mut error = ptr::null_mut();
-        // SAFETY: `error` is good for a write, and what comes out is freed once.
+        // SAFETY: `error` is valid for a write, and what comes out is freed once.
         unsafe {
             assert_eq!(call(&raw mut error, &mut || panic!("on purpose")), PANIC);
             assert_eq!(files_session_error_status(error), PANIC);
             let message = CStr::from_ptr(files_session_error_message(error)).to_str().unwrap();
-            assert!(message.contains("a fault of its own"), "{message}");
+            assert!(message.contains("internal error in files-session"), "{message}");
             free(error);
             assert_eq!(call(ptr::null_mut(), &mut || panic!("on purpose")), PANIC);
 

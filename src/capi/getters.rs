@@ -6,8 +6,8 @@ use std::ptr;
 use super::edge::guard;
 use super::{CError, CSession, OK};
 
-/// Defines getters: the type whose pointer they take, the type that they give and what that is for
-/// NULL; then each one's name, and how it gets it.
+/// Defines getters: the type they take a pointer to, the type they return, the value they return
+/// for NULL; then the name and the body of each.
 macro_rules! getters {
     ($of:ty, $out:ty, $none:expr; $($name:ident: $get:expr,)*) => {$(
         /// # Safety
@@ -30,6 +30,7 @@ getters! { CSession, *const c_char, ptr::null();
     files_session_login_token_domain: |s| pointer(&s.login_token_domain),
     files_session_root_path: |s| pointer(&s.root_path),
     files_session_timeout_at: |s| pointer(&s.timeout_at),
+    files_session_home_path: |s| pointer(&s.home_path),
 }
 
 getters! { CSession, c_int, -1;
@@ -43,6 +44,8 @@ getters! { CSession, c_int, -1;
     files_session_allowed_2fa_method_totp: |s| yes_or_no(s.session.allowed_2fa_method_totp),
     files_session_allowed_2fa_method_u2f: |s| yes_or_no(s.session.allowed_2fa_method_u2f),
     files_session_allowed_2fa_method_yubi: |s| yes_or_no(s.session.allowed_2fa_method_yubi),
+    files_session_allowed_2fa_method_webauthn:
+        |s| yes_or_no(s.session.allowed_2fa_method_webauthn),
     files_session_use_provided_modified_at: |s| yes_or_no(s.session.use_provided_modified_at),
     files_session_windows_mode_ftp: |s| yes_or_no(s.session.windows_mode_ftp),
 }
@@ -104,7 +107,7 @@ pub unsafe extern "C" fn files_session_site_id(session: *const CSession, out: *m
 }
 
 /// # Safety
-/// `session` is NULL or good for reads, `out` is NULL or good for a write.
+/// `session` is NULL or valid for reads, `out` is NULL or valid for a write.
 unsafe fn number(
     session: *const CSession,
     out: *mut i64,
@@ -114,7 +117,7 @@ unsafe fn number(
     let session = unsafe { session.as_ref() };
     let Some(number) = guard(None, || session.and_then(get)) else { return false };
     if !out.is_null() {
-        // SAFETY: it is not NULL, so it is good for a write.
+        // SAFETY: it is not NULL, so it is valid for a write.
         unsafe { out.write(number) };
     }
     true

@@ -1,17 +1,18 @@
-//! The C ABI of `files_session.h`: pointers come in, are checked once, and become Rust types;
-//! behind that it is the Rust API. The header is the manual.
+//! The C ABI of `files_session.h`: pointers are checked once and become Rust types, and the Rust
+//! API does the rest. The header is the manual.
 //!
-//! What every function here relies on is what the header asks of its caller: a pointer is NULL or
-//! good for the type that the header gives it, a string ends with a NUL, and what was freed is not
-//! used again.
+//! Every function relies on what the header asks of its caller: a pointer is NULL or valid for the
+//! type that the header gives it, a string ends with a NUL, and nothing is used after it was freed.
 
 #![allow(unsafe_code)]
 
+use std::error::Error as _;
 use std::ffi::CString;
-use std::fmt;
 
-use crate::error::{Caller, Error, InvalidInput, TwoFactor};
+use crate::canceller::Canceller;
+use crate::error::{Error, InvalidInput, TwoFactor};
 use crate::session::Session;
+use crate::text::Sanitized;
 
 mod calls;
 mod edge;
@@ -24,7 +25,7 @@ const OK: i32 = 0;
 /// `FILES_SESSION_PANIC`
 const PANIC: i32 = 99;
 
-/// `files_session`: a session, and its texts as C wants them.
+/// `files_session`: a session, and its texts as C strings.
 pub struct CSession {
     session: Session,
     id: CString,
@@ -34,7 +35,11 @@ pub struct CSession {
     login_token_domain: Option<CString>,
     root_path: Option<CString>,
     timeout_at: Option<CString>,
+    home_path: Option<CString>,
 }
+
+/// `files_session_canceller`
+pub struct CCanceller(Canceller);
 
 /// `files_session_error`
 #[derive(Default)]
@@ -53,7 +58,7 @@ pub struct CError {
     host: Option<CString>,
     location: Option<CString>,
     data: Option<CString>,
-    /// What `files_session_answer` needs.
+    /// For `files_session_answer`.
     two_factor: Option<TwoFactor>,
 }
 
@@ -67,6 +72,7 @@ impl From<Session> for CSession {
             login_token_domain: session.login_token_domain.as_deref().map(c_string),
             root_path: session.root_path.as_deref().map(c_string),
             timeout_at: session.timeout_at.as_deref().map(c_string),
+            home_path: session.home_path.as_deref().map(c_string),
             session,
         }
     }
@@ -75,7 +81,12 @@ impl From<Session> for CSession {
 impl From<Error> for CError {
     #[cold]
     fn from(error: Error) -> Self {
-        let mut out = CError::new(error.kind() as i32, &ForC(&error).to_string());
+        // C has no `source()`.
+        let message = match error.source() {
+            Some(source) => format!("{error} [{}]", Sanitized(&source.to_string())),
+            None => error.to_string(),
+        };
+        let mut out = CError::new(error.kind() as i32, &message);
         out.http_status = error.http_status().unwrap_or(0);
         out.location = error.location().map(c_string);
         let Some(api) = error.api() else { return out };
@@ -107,16 +118,7 @@ impl CError {
     }
 
     fn panic() -> CError {
-        CError::new(PANIC, "files-session failed on a fault of its own: please report it")
-    }
-}
-
-/// An error's sentence, with the names that settings have in C.
-struct ForC<'a>(&'a Error);
-
-impl fmt::Display for ForC<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.write(Caller::C, f)
+        CError::new(PANIC, "internal error in files-session: please report it")
     }
 }
 
@@ -127,8 +129,8 @@ fn c_string(text: &str) -> CString {
 
 /// An argument that can't be used.
 #[cold]
-fn fault(name: &'static str, fault: &'static str) -> Error {
-    InvalidInput::Argument { name, fault }.into()
+fn invalid_argument(name: &'static str, reason: &'static str) -> Error {
+    InvalidInput::from(format!("{name} {reason}")).into()
 }
 
 #[cfg(test)]
@@ -136,24 +138,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nul_inside_a_string_cuts_nothing_off() {
+    fn a_nul_inside_a_string_truncates_nothing() {
         assert_eq!(c_string("a\0b\0").to_str(), Ok("a\u{2400}b\u{2400}"));
         assert_eq!(c_string("").to_str(), Ok(""));
     }
 
     #[test]
-    fn the_version_of_the_header_is_the_crates() {
+    fn the_version_of_the_header_is_the_version_of_the_crate() {
         let header = include_str!("../files_session.h");
-        let (major, minor, patch) = (
-            env!("CARGO_PKG_VERSION_MAJOR"),
-            env!("CARGO_PKG_VERSION_MINOR"),
-            env!("CARGO_PKG_VERSION_PATCH"),
-        );
+        let number = |part: &str| part.parse::<u8>().unwrap();
+        let major = number(env!("CARGO_PKG_VERSION_MAJOR"));
+        let minor = number(env!("CARGO_PKG_VERSION_MINOR"));
+        let patch = number(env!("CARGO_PKG_VERSION_PATCH"));
         for line in [
             format!("#define FILES_SESSION_VERSION_MAJOR {major}\n"),
             format!("#define FILES_SESSION_VERSION_MINOR {minor}\n"),
             format!("#define FILES_SESSION_VERSION_PATCH {patch}\n"),
             format!("#define FILES_SESSION_VERSION \"{major}.{minor}.{patch}\"\n"),
+            format!("#define FILES_SESSION_VERSION_NUMBER 0x{major:02x}{minor:02x}{patch:02x}\n"),
         ] {
             assert!(header.contains(&line), "{line}");
         }

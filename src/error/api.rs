@@ -1,15 +1,15 @@
-//! What a site says when it refuses.
+//! A site's refusal.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::kind::ErrorKind;
-use crate::text::{Shown, hidden, is_readable};
+use super::kind::{ErrorKind, split_type};
+use crate::text::{Sanitized, has_visible_text, redacted};
 
-/// A refusal: what the site said, as it said it.
+/// A site's refusal: the facts, as the server sent them.
 ///
-/// The strings are the server's own, unescaped; the `Display` of [`Error`](crate::Error) is what
-/// to show to a person. Any of them may be absent.
+/// The strings are not escaped; show people the `Display` of [`Error`](crate::Error) instead. Any
+/// of them may be absent.
 ///
 /// ```
 /// # use files_session::Error;
@@ -22,25 +22,26 @@ use crate::text::{Shown, hidden, is_readable};
 pub struct ApiError {
     /// The HTTP status of the response.
     pub status: u16,
-    /// `group/name`, from the member `type`.
+    /// `group/name`, from the member `type` or the header `X-Files-Error-Class`.
     pub error_type: Option<String>,
     /// A short text for people, from `title`.
     pub title: Option<String>,
-    /// The message for people: `error`, or else the first of `errors`.
+    /// The message for people, from `error`, otherwise from the first of `errors`.
     pub message: Option<String>,
-    /// The request's id, for a support request: `instance`, or else the header `X-Request-Id`.
+    /// The id of the request, for a support request, from `instance`, otherwise from the header
+    /// `X-Request-Id`.
     pub request_id: Option<String>,
-    /// How long to wait, from the header `Retry-After`.
+    /// How long to wait before the next attempt, from the header `Retry-After` in seconds.
     pub retry_after: Option<Duration>,
-    /// The second factor that is asked for, from `data`.
+    /// The second factor that the site asks for, from `data`.
     pub two_factor: Option<TwoFactor>,
-    /// The host at which this user logs in, from `data.host`.
+    /// The host where this user logs in, from `data.host` or the header `X-Files-Host`.
     pub host: Option<String>,
-    /// The JSON text of `data`: all its members, in alphabetical order. There may be secrets in it.
+    /// The JSON text of `data`: all members, in alphabetical order. May contain secrets.
     pub data: Option<String>,
 }
 
-/// The second factor that a login is asked for; see [`Login::answer`](crate::Login::answer).
+/// The second factor that a site asks for; see [`Login::answer`](crate::Login::answer).
 ///
 /// ```
 /// # use files_session::{Error, Login, Session, Site};
@@ -60,84 +61,103 @@ pub struct ApiError {
 #[non_exhaustive]
 pub struct TwoFactor {
     /// The methods offered, such as `totp`, `sms`, `yubi`, `u2f`, `webauthn`, `email`; any string
-    /// is possible. For `sms` the refused request itself made the server send the code.
+    /// is possible. For `sms`, the refused request itself made the server send the code.
     pub methods: Vec<String>,
-    /// What ties the second request to the first. A secret, as a session id is.
+    /// The id that ties the second request to the first. A secret, like a session id.
     pub partial_session_id: Option<String>,
-    /// The origin of the site that asked, where the answer goes.
-    pub(crate) asked_by: Option<String>,
+    /// The origin that asked. The answer is sent there.
+    pub(crate) challenge_origin: Option<String>,
 }
 
 impl ApiError {
-    pub(crate) fn kind(&self) -> ErrorKind {
-        ErrorKind::of_refusal(self.error_type.as_deref(), self.status)
+    /// A refusal of which only the status is known.
+    pub(crate) fn new(status: u16) -> ApiError {
+        ApiError {
+            status,
+            error_type: None,
+            title: None,
+            message: None,
+            request_id: None,
+            retry_after: None,
+            two_factor: None,
+            host: None,
+            data: None,
+        }
     }
 
-    /// Whether a logout is refused because the session is no more. A 401 or 404 without one of
-    /// these types may come from whatever stands in front of the API.
-    pub(crate) fn says_no_such_session(&self) -> bool {
-        matches!(
-            self.error_type.as_deref(),
-            Some("not-authenticated/invalid-session" | "not-authenticated/authentication-required")
-        )
+    /// Whether a logout was refused because the session no longer exists. A 401 or 404 without one
+    /// of these names may come from whatever is in front of the API.
+    pub(crate) fn is_session_gone(&self) -> bool {
+        matches!(self.name(), "invalid-session" | "authentication-required")
     }
 
-    pub(super) fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let said = [self.message.as_deref(), self.title.as_deref()];
-        let said = said.into_iter().flatten().map(|said| said.trim_matches([' ', '.']));
-        match said.into_iter().find(|said| is_readable(said)) {
-            Some(said) => write!(f, "{}", Shown(said))?,
-            None => f.write_str("the site refused without saying why")?,
+    /// The name in the type.
+    fn name(&self) -> &str {
+        self.error_type.as_deref().map_or("", |error_type| split_type(error_type).1)
+    }
+
+    /// One sentence: what the server said, and what to do about it.
+    pub(super) fn sentence(&self, kind: ErrorKind) -> String {
+        let texts = [self.message.as_deref(), self.title.as_deref()];
+        let mut texts = texts.into_iter().flatten().map(|text| text.trim_matches([' ', '.']));
+        let mut sentence = match texts.find(|text| has_visible_text(text)) {
+            Some(text) => Sanitized(text).to_string(),
+            None => "the site refused without saying why".to_owned(),
+        };
+        let error_type = self.error_type.as_deref().unwrap_or_default();
+        let separator = if error_type.is_empty() { "" } else { ", " };
+        let status = self.status;
+        sentence = format!("{sentence} ({}{separator}HTTP {status})", Sanitized(error_type));
+        if let Some(advice) = self.advice(kind) {
+            sentence = sentence + ": " + &advice;
         }
-        match &self.error_type {
-            Some(error_type) => write!(f, " ({}, HTTP {})", Shown(error_type), self.status)?,
-            None => write!(f, " (HTTP {})", self.status)?,
+        match &self.request_id {
+            Some(request_id) => format!("{sentence} [request {}]", Sanitized(request_id)),
+            None => sentence,
         }
-        self.write_advice(f)?;
-        if let Some(request_id) = &self.request_id {
-            write!(f, " [request {}]", Shown(request_id))?;
-        }
-        Ok(())
     }
 
     /// What the caller can do about it.
-    fn write_advice(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.kind() {
-            ErrorKind::InvalidCredentials => f.write_str(": check the user name and the password"),
-            ErrorKind::TwoFactorRequired => {
-                f.write_str(": a second factor is needed")?;
-                let methods = self.two_factor.iter().flat_map(|two_factor| &two_factor.methods);
-                for (i, method) in methods.take(8).enumerate() {
-                    write!(f, "{}{}", if i == 0 { ", one of " } else { ", " }, Shown(method))?;
-                }
-                f.write_str("; log in again with its code")
+    fn advice(&self, kind: ErrorKind) -> Option<String> {
+        let text = match (self.name(), kind) {
+            ("password-change-required", _) => "change the password in the browser first",
+            ("too-many-concurrent-logins", _) => "log out other sessions first",
+            (_, ErrorKind::InvalidCredentials) => "check the user name and the password",
+            (_, ErrorKind::TwoFactorRequired) => return Some(self.two_factor_advice()),
+            (_, ErrorKind::OtpIncorrect) => {
+                "the code is wrong or expired, log in again with a new one"
             }
-            ErrorKind::OtpIncorrect => {
-                f.write_str(": the code is wrong or too old, log in again with a fresh one")
+            (_, ErrorKind::LockedOut) => {
+                "the user is locked out, wait or ask the site's administrator"
             }
-            ErrorKind::LockedOut => {
-                f.write_str(": the user is locked out, wait or ask the site's administrator")
-            }
-            ErrorKind::RegionMismatch => match &self.host {
-                Some(host) => write!(f, ": this user logs in at {}", Shown(host)),
-                None => f.write_str(": this user logs in at another host"),
+            (_, ErrorKind::RegionMismatch) => match &self.host {
+                Some(host) => return Some(format!("this user logs in at {}", Sanitized(host))),
+                None => "this user logs in at another host",
             },
-            ErrorKind::InvalidSession => {
-                f.write_str(": the session has ended or never was, log in again")
+            (_, ErrorKind::InvalidSession) => {
+                "the session has ended or never existed, log in again"
             }
-            ErrorKind::SiteConfiguration => f.write_str(": ask the site's administrator"),
-            ErrorKind::RateLimited | ErrorKind::ServiceUnavailable => match self.retry_after {
-                Some(wait) => write!(f, ": try again in {} s", wait.as_secs()),
-                None => f.write_str(": try again later"),
+            (_, ErrorKind::SiteConfiguration) => "ask the site's administrator",
+            (_, ErrorKind::RateLimited | ErrorKind::ServiceUnavailable) => match self.retry_after {
+                Some(wait) => return Some(format!("try again in {} s", wait.as_secs())),
+                None => "try again later",
             },
-            ErrorKind::NotAuthenticated if self.error_type.is_none() => {
-                f.write_str(": check the user name and the password, or log in again")
+            ("authentication-required", _) => "log in again",
+            (_, ErrorKind::NotAuthenticated) if self.error_type.is_none() => {
+                "check the user name and the password, or log in again"
             }
-            ErrorKind::NotFound if self.error_type.is_none() => {
-                f.write_str(": is this a Files.com site?")
-            }
-            _ => Ok(()),
-        }
+            (_, ErrorKind::NotFound) if self.error_type.is_none() => "is this a Files.com site?",
+            _ => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    fn two_factor_advice(&self) -> String {
+        let methods = self.two_factor.iter().flat_map(|two_factor| &two_factor.methods).take(8);
+        let methods: Vec<String> = methods.map(|method| Sanitized(method).to_string()).collect();
+        let one_of = if methods.is_empty() { "" } else { ", one of " };
+        let methods = methods.join(", ");
+        format!("a second factor is needed{one_of}{methods}; log in again with its code")
     }
 }
 
@@ -152,8 +172,8 @@ impl fmt::Debug for ApiError {
             .field("retry_after", &self.retry_after)
             .field("two_factor", &self.two_factor)
             .field("host", &self.host)
-            // It holds the partial session id.
-            .field("data", &hidden(self.data.as_ref()))
+            // It contains the partial session id.
+            .field("data", &redacted(self.data.as_ref()))
             .finish()
     }
 }
@@ -162,26 +182,8 @@ impl fmt::Debug for TwoFactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TwoFactor")
             .field("methods", &self.methods)
-            .field("partial_session_id", &hidden(self.partial_session_id.as_ref()))
-            .field("asked_by", &self.asked_by)
+            .field("partial_session_id", &redacted(self.partial_session_id.as_ref()))
+            .field("challenge_origin", &self.challenge_origin)
             .finish()
-    }
-}
-
-#[cfg(test)]
-impl ApiError {
-    /// A refusal that says nothing but its status.
-    pub(crate) fn of_status(status: u16) -> ApiError {
-        ApiError {
-            status,
-            error_type: None,
-            title: None,
-            message: None,
-            request_id: None,
-            retry_after: None,
-            two_factor: None,
-            host: None,
-            data: None,
-        }
     }
 }

@@ -1,11 +1,22 @@
-//! One flat list of what can go wrong.
+//! What an error means, as one flat list.
 
+use std::ffi::CStr;
 use std::fmt;
 
-/// What an [`Error`](crate::Error) means to the caller: one flat list, with the numbers that C
-/// sees.
+/// What an [`Error`](crate::Error) means to the caller.
 ///
-/// Its `Display` is a few words, such as `wrong user name or password`.
+/// Worth retrying later, with the same arguments: [`Connect`](ErrorKind::Connect),
+/// [`Timeout`](ErrorKind::Timeout), [`Transport`](ErrorKind::Transport),
+/// [`RateLimited`](ErrorKind::RateLimited) and
+/// [`ServiceUnavailable`](ErrorKind::ServiceUnavailable). Other kinds need another input or a
+/// change at the site first.
+///
+/// After `Timeout`, `Transport` or [`Cancelled`](ErrorKind::Cancelled) a login may have been
+/// carried out: a session that nobody knows may be open until it expires, and a code may be used
+/// up. The same is possible after a refusal with `RateLimited` or `ServiceUnavailable`.
+///
+/// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
+/// the C ABI and never change.
 ///
 /// ```
 /// # use files_session::{Error, ErrorKind};
@@ -21,73 +32,107 @@ use std::fmt;
 #[non_exhaustive]
 #[repr(i32)]
 pub enum ErrorKind {
-    /// An argument or a setting is unusable. Nothing was sent.
+    /// An argument or a setting can't be used. The failed attempt sent nothing.
     InvalidInput = 1,
-    /// No connection: the name is not known, the port is closed, the proxy refused. Nothing of the
-    /// request was sent.
+    /// No connection could be made: the name is unknown, the port is closed, the proxy refused.
+    /// The failed attempt sent nothing.
     Connect = 2,
-    /// No trusted connection: the certificate or the handshake failed. Nothing of the request was
-    /// sent.
+    /// The server could not be authenticated: its certificate was rejected, or the TLS handshake
+    /// failed. The failed attempt sent nothing.
     Tls = 3,
-    /// A time limit ran out.
+    /// A time limit expired. The message names it.
     Timeout = 4,
-    /// The connection broke after it was made, or what came back is not HTTP, or its header is too
-    /// large.
+    /// The connection broke after it was made, or the response is not valid HTTP, or its header is
+    /// too large.
     Transport = 5,
-    /// A response, but not one of the Files.com API.
+    /// The response is not one of the Files.com API: a redirect, or another server's page.
     UnexpectedResponse = 6,
+    /// A [`Canceller`](crate::Canceller) ended the call.
+    Cancelled = 7,
 
-    /// Group `bad-request`, or another 4xx without a type.
+    /// The site rejected the request. Group `bad-request`, or another 4xx without a type.
     BadRequest = 10,
-    /// Group `not-authenticated`, or 401 without a type.
+    /// The site requires authentication. Group `not-authenticated`, or 401 without a type.
     NotAuthenticated = 11,
-    /// Group `not-authorized`, or 403 without a type.
+    /// The user may not do this. Group `not-authorized`, or 403 without a type.
     NotAuthorized = 12,
-    /// Group `not-found`, or 404 without a type.
+    /// The site doesn't exist. Group `not-found`, or 404 without a type.
     NotFound = 13,
-    /// Group `processing-failure`, or 422 without a type.
+    /// The site could not process the request. Group `processing-failure`, or 422 without a type.
     ProcessingFailure = 14,
-    /// Group `rate-limited`, or 429 without a type.
+    /// There were too many requests. Group `rate-limited`, or 429 without a type.
     RateLimited = 15,
-    /// Group `service-unavailable`, or a 5xx without a type.
+    /// The site is unavailable for now. Group `service-unavailable`, or a 5xx without a type.
     ServiceUnavailable = 16,
-    /// Group `site-configuration`: the account is overdue, was removed, or its trial has ended.
+    /// The account is overdue, was removed, or its trial has ended. Group `site-configuration`.
     SiteConfiguration = 17,
 
-    /// A second factor is needed: `not-authenticated/two-factor-authentication-error` or
-    /// `not-authorized/two-factor-authentication-required`.
+    /// The login needs a second factor; see [`Login::answer`](crate::Login::answer).
+    /// `two-factor-authentication-error` or `two-factor-authentication-required`, in any group.
     TwoFactorRequired = 20,
-    /// `not-authenticated/invalid-username-or-password` or `…/invalid-credentials`.
+    /// The user name or the password is wrong. `invalid-username-or-password` or
+    /// `invalid-credentials`, in any group.
     InvalidCredentials = 21,
-    /// `not-authenticated/one-time-password-incorrect` or `…/invalid-or-expired-code`.
+    /// The code of the second factor is wrong or expired. `one-time-password-incorrect` or
+    /// `invalid-or-expired-code`, in any group.
     OtpIncorrect = 22,
-    /// `not-authenticated/locked-out`.
+    /// The user is locked out. `locked-out`, in any group.
     LockedOut = 23,
-    /// `not-authenticated/lockout-region-mismatch`: this user logs in at another host.
+    /// The user belongs to another region and logs in at
+    /// [`ApiError::host`](crate::ApiError::host). `lockout-region-mismatch`, in any group.
     RegionMismatch = 24,
-    /// `not-authenticated/invalid-session`: the session has ended, or never was.
+    /// The session has ended or never existed. `invalid-session`, in any group.
     InvalidSession = 25,
 }
 
+/// A few words for each kind, for Rust and C.
+pub(crate) const TEXTS: [(ErrorKind, &CStr); 21] = [
+    (ErrorKind::InvalidInput, c"invalid input"),
+    (ErrorKind::Connect, c"no connection"),
+    (ErrorKind::Tls, c"no trusted connection"),
+    (ErrorKind::Timeout, c"time limit reached"),
+    (ErrorKind::Transport, c"connection broken"),
+    (ErrorKind::UnexpectedResponse, c"unexpected response"),
+    (ErrorKind::Cancelled, c"cancelled"),
+    (ErrorKind::BadRequest, c"bad request"),
+    (ErrorKind::NotAuthenticated, c"not authenticated"),
+    (ErrorKind::NotAuthorized, c"not authorized"),
+    (ErrorKind::NotFound, c"not found"),
+    (ErrorKind::ProcessingFailure, c"processing failure"),
+    (ErrorKind::RateLimited, c"rate limited"),
+    (ErrorKind::ServiceUnavailable, c"service unavailable"),
+    (ErrorKind::SiteConfiguration, c"site configuration"),
+    (ErrorKind::TwoFactorRequired, c"second factor required"),
+    (ErrorKind::InvalidCredentials, c"wrong user name or password"),
+    (ErrorKind::OtpIncorrect, c"wrong or expired code"),
+    (ErrorKind::LockedOut, c"user locked out"),
+    (ErrorKind::RegionMismatch, c"user of another region"),
+    (ErrorKind::InvalidSession, c"no such session"),
+];
+
 impl ErrorKind {
-    /// The kind of a refusal: by its type, then the type's group, then the status.
-    pub(crate) fn of_refusal(error_type: Option<&str>, status: u16) -> ErrorKind {
-        let error_type = error_type.unwrap_or_default();
-        match error_type {
-            "not-authenticated/two-factor-authentication-error"
-            | "not-authorized/two-factor-authentication-required" => {
+    /// The kind of a refusal: by the name in its type, then the type's group, then the status.
+    ///
+    /// The same name comes in different groups, so a name with a kind of its own decides.
+    pub(crate) fn from_refusal(error_type: Option<&str>, status: u16) -> ErrorKind {
+        let (group, name) = split_type(error_type.unwrap_or_default());
+        match name {
+            "two-factor-authentication-error" | "two-factor-authentication-required" => {
                 return ErrorKind::TwoFactorRequired;
             }
-            "not-authenticated/invalid-username-or-password"
-            | "not-authenticated/invalid-credentials" => return ErrorKind::InvalidCredentials,
-            "not-authenticated/one-time-password-incorrect"
-            | "not-authenticated/invalid-or-expired-code" => return ErrorKind::OtpIncorrect,
-            "not-authenticated/locked-out" => return ErrorKind::LockedOut,
-            "not-authenticated/lockout-region-mismatch" => return ErrorKind::RegionMismatch,
-            "not-authenticated/invalid-session" => return ErrorKind::InvalidSession,
+            "invalid-username-or-password" | "invalid-credentials" => {
+                return ErrorKind::InvalidCredentials;
+            }
+            "one-time-password-incorrect" | "invalid-or-expired-code" => {
+                return ErrorKind::OtpIncorrect;
+            }
+            "locked-out" => return ErrorKind::LockedOut,
+            "lockout-region-mismatch" => return ErrorKind::RegionMismatch,
+            "invalid-session" => return ErrorKind::InvalidSession,
+            "authentication-required" => return ErrorKind::NotAuthenticated,
             _ => {}
         }
-        match (error_type.split('/').next().unwrap_or_default(), status) {
+        match (group, status) {
             ("bad-request", _) => ErrorKind::BadRequest,
             ("not-authenticated", _) => ErrorKind::NotAuthenticated,
             ("not-authorized", _) => ErrorKind::NotAuthorized,
@@ -101,36 +146,25 @@ impl ErrorKind {
             (_, 404) => ErrorKind::NotFound,
             (_, 422) => ErrorKind::ProcessingFailure,
             (_, 429) => ErrorKind::RateLimited,
-            // RFC 9110, 15: an unknown status is as good as the x00 of its class.
+            // RFC 9110, section 15: an unknown status counts as the x00 of its class.
             (_, 500..) => ErrorKind::ServiceUnavailable,
             _ => ErrorKind::BadRequest,
         }
     }
 }
 
+/// Group and name of a type. An older form is `401-name`; a type may also be a group alone.
+pub(super) fn split_type(error_type: &str) -> (&str, &str) {
+    let is_status = |(group, _): &(&str, &str)| group.parse::<u16>().is_ok();
+    error_type
+        .split_once('/')
+        .or_else(|| error_type.split_once('-').filter(is_status))
+        .unwrap_or((error_type, ""))
+}
+
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            ErrorKind::InvalidInput => "invalid input",
-            ErrorKind::Connect => "no connection",
-            ErrorKind::Tls => "no trusted connection",
-            ErrorKind::Timeout => "time limit reached",
-            ErrorKind::Transport => "connection broken",
-            ErrorKind::UnexpectedResponse => "unexpected response",
-            ErrorKind::BadRequest => "bad request",
-            ErrorKind::NotAuthenticated => "not authenticated",
-            ErrorKind::NotAuthorized => "not authorized",
-            ErrorKind::NotFound => "not found",
-            ErrorKind::ProcessingFailure => "processing failure",
-            ErrorKind::RateLimited => "rate limited",
-            ErrorKind::ServiceUnavailable => "service unavailable",
-            ErrorKind::SiteConfiguration => "site configuration",
-            ErrorKind::TwoFactorRequired => "second factor required",
-            ErrorKind::InvalidCredentials => "wrong user name or password",
-            ErrorKind::OtpIncorrect => "wrong or expired code",
-            ErrorKind::LockedOut => "user locked out",
-            ErrorKind::RegionMismatch => "user of another region",
-            ErrorKind::InvalidSession => "no such session",
-        })
+        let text = TEXTS.iter().find(|(kind, _)| kind == self).map(|(_, text)| text.to_str());
+        f.pad(text.and_then(Result::ok).unwrap_or_default())
     }
 }

@@ -1,28 +1,30 @@
-//! What can go wrong: facts in the types, sentences made of them in `Display`, once.
+//! Errors. Each message is built once, where its facts are known.
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 mod api;
-mod caller;
 mod failure;
 mod input;
 mod kind;
 
 pub use api::{ApiError, TwoFactor};
-#[cfg(feature = "capi")]
-pub(crate) use caller::Caller;
-pub(crate) use failure::{Context, Delivery, Stage, Unsent, is_io_shortage};
+pub(crate) use failure::{ConnectError, Context, Delivery, Limit, Stage, is_shortage};
 pub(crate) use input::InvalidInput;
 pub use kind::ErrorKind;
+#[cfg(feature = "capi")]
+pub(crate) use kind::TEXTS;
 
-use crate::text::Shown;
-use failure::Failure;
+use crate::text::Sanitized;
+use failure::judge;
 
-/// Why a login or a logout did not succeed.
+/// Why a call failed.
 ///
-/// Its `Display` is one sentence for people: what was wrong, with what, and what to do. Neither
-/// that nor `Debug` shows a password, a code, a session id, a partial session id or a login token.
+/// `Display` prints one sentence for people: what was wrong, with what, and what to do. `{:?}`
+/// prints the same sentence, so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the
+/// details. This crate puts no password, code, session id, partial session id or login token into
+/// any of them. The server's own words are shown, escaped and truncated.
 ///
 /// ```
 /// use files_session::{ErrorKind, Login, Session, Site};
@@ -32,182 +34,157 @@ use failure::Failure;
 /// assert_eq!(error.kind(), ErrorKind::InvalidInput);
 /// assert!(error.to_string().contains("use https"));
 /// ```
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
 #[derive(Debug)]
-enum Inner {
-    /// An argument or a setting is unusable.
-    InvalidInput(InvalidInput),
-    /// There was no response, or only a part of one.
-    Failure(Failure),
-    /// There was a response, but not one of this API.
-    UnexpectedResponse { status: u16, location: Option<String>, reason: Unexpected },
-    /// The site refused, and says why.
-    Api(ApiError),
-}
-
-/// What was wrong with a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unexpected {
-    /// The site answered with a redirect, and none is followed.
-    Redirect,
-    /// The status is none that this API gives, and the body is not the API's either.
-    NotThisApi,
-    /// The body is empty.
-    Empty,
-    /// The body is longer than is read.
-    TooLarge,
-    /// The body is not UTF-8.
-    NotUtf8,
-    /// The body is JSON, but no object.
-    NotAnObject,
-    /// The body is cut short, or it is not JSON.
-    NotJson,
-    /// There is no `id`, or it is empty or no string.
-    NoId,
-    /// The `id` is not a valid header value.
-    UnfitId,
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    http_status: Option<u16>,
+    location: Option<String>,
+    api: Option<ApiError>,
+    retry_after: Option<Duration>,
+    /// How far a request without a response got.
+    delivery: Option<Delivery>,
+    source: Option<ureq::Error>,
 }
 
 impl Error {
     /// What this error means to the caller, for a `match`.
-    ///
-    /// A refusal's kind comes from its type, then from the type's group, then from its status.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        match &*self.0 {
-            Inner::InvalidInput(_) => ErrorKind::InvalidInput,
-            Inner::Failure(failure) => failure.kind,
-            Inner::UnexpectedResponse { .. } => ErrorKind::UnexpectedResponse,
-            Inner::Api(api) => api.kind(),
-        }
+        self.0.kind
     }
 
-    /// What the site said, where it refused.
+    /// The site's refusal. `None` for any other error.
     #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
-        match &*self.0 {
-            Inner::Api(api) => Some(api),
-            _ => None,
-        }
+        self.0.api.as_ref()
     }
 
-    /// What to answer, where the site asks for a second factor; see
-    /// [`Login::answer`](crate::Login::answer).
+    /// The second factor that the site asks for; see [`Login::answer`](crate::Login::answer).
     #[must_use]
     pub fn two_factor(&self) -> Option<&TwoFactor> {
         self.api()?.two_factor.as_ref()
     }
 
-    /// The HTTP status of the response, where there was one.
+    /// The HTTP status of the response. `None` if there was no response.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
-        match &*self.0 {
-            Inner::UnexpectedResponse { status, .. } => Some(*status),
-            Inner::Api(api) => Some(api.status),
-            Inner::InvalidInput(_) | Inner::Failure(_) => None,
-        }
+        self.0.http_status
     }
 
-    /// Where a redirect pointed, without user info, query and fragment. None is followed.
+    /// The target of a redirect, without user info, query and fragment. None is followed.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
-        match &*self.0 {
-            Inner::UnexpectedResponse { location, .. } => location.as_deref(),
-            _ => None,
-        }
+        self.0.location.as_deref()
     }
 
-    #[cold]
-    pub(crate) fn failed(error: ureq::Error, context: Context) -> Error {
-        Error(Box::new(match Failure::new(error, context) {
-            Ok(failure) => Inner::Failure(failure),
-            Err(why) => Inner::InvalidInput(InvalidInput::Config(why)),
+    fn new(kind: ErrorKind, message: String) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            message,
+            http_status: None,
+            location: None,
+            api: None,
+            retry_after: None,
+            delivery: None,
+            source: None,
         }))
     }
 
-    pub(crate) fn refused(api: ApiError) -> Error {
-        Error(Box::new(Inner::Api(api)))
+    /// A request that got no complete response.
+    #[cold]
+    pub(crate) fn failed(error: ureq::Error, context: &Context) -> Error {
+        let ConnectError { stage, by_proxy, source } = ConnectError::from_error(error);
+        let (kind, delivery, message) = judge(stage, by_proxy, &source, context);
+        let mut error = Error::new(kind, message);
+        error.0.delivery = Some(delivery);
+        error.0.source = Some(source);
+        error
     }
 
     #[cold]
-    pub(crate) fn unexpected(status: u16, location: Option<String>, reason: Unexpected) -> Error {
-        Error(Box::new(Inner::UnexpectedResponse { status, location, reason }))
+    pub(crate) fn cancelled() -> Error {
+        let message = "the call was cancelled; a request that was sent may have been carried out";
+        Error::new(ErrorKind::Cancelled, message.to_owned())
     }
 
-    /// How far the request got, where there was no response to it.
+    #[cold]
+    pub(crate) fn refused(kind: ErrorKind, api: ApiError) -> Error {
+        let mut error = Error::new(kind, api.sentence(kind));
+        error.0.http_status = Some(api.status);
+        error.0.retry_after = api.retry_after;
+        error.0.api = Some(api);
+        error
+    }
+
+    /// A response that is not one of the API. `reason` continues "the response".
+    #[cold]
+    pub(crate) fn unexpected(status: u16, reason: &str, retry_after: Option<Duration>) -> Error {
+        let message = format!("the response (HTTP {status}) {reason}: is this a Files.com site?");
+        let mut error = Error::new(ErrorKind::UnexpectedResponse, message);
+        error.0.http_status = Some(status);
+        error.0.retry_after = retry_after;
+        error
+    }
+
+    #[cold]
+    pub(crate) fn redirect(status: u16, location: Option<String>) -> Error {
+        let Some(target) = &location else {
+            return Error::unexpected(status, "is a redirect without a target", None);
+        };
+        let message = format!(
+            "the site redirects to {} (HTTP {status}), and redirects are not followed: \
+             use that address if it is the right site",
+            Sanitized(target)
+        );
+        let mut error = Error::new(ErrorKind::UnexpectedResponse, message);
+        error.0.http_status = Some(status);
+        error.0.location = location;
+        error
+    }
+
+    /// How far the request got. `None` if there was a response, or no request.
     pub(crate) fn delivery(&self) -> Option<Delivery> {
-        match &*self.0 {
-            Inner::Failure(failure) => Some(failure.delivery),
-            _ => None,
-        }
+        self.0.delivery
+    }
+
+    /// How long the response asks to wait.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.0.retry_after
     }
 
     /// Notes which site asks for the second factor.
-    pub(crate) fn asked_by(mut self, origin: &str) -> Error {
-        if let Inner::Api(ApiError { two_factor: Some(two_factor), .. }) = &mut *self.0 {
-            two_factor.asked_by = Some(origin.to_owned());
+    pub(crate) fn with_challenge_origin(mut self, origin: &str) -> Error {
+        if let Some(ApiError { two_factor: Some(two_factor), .. }) = &mut self.0.api {
+            two_factor.challenge_origin = Some(origin.to_owned());
         }
         self
-    }
-
-    /// The sentence, with the names that settings have for the caller.
-    pub(crate) fn write(&self, caller: caller::Caller, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &*self.0 {
-            Inner::InvalidInput(input) => input.write(caller, f),
-            Inner::Failure(failure) => failure.write(caller, f),
-            Inner::UnexpectedResponse { status, location, reason } => {
-                reason.write(*status, location.as_deref(), f)
-            }
-            Inner::Api(api) => api.write(f),
-        }
     }
 }
 
 impl From<InvalidInput> for Error {
     fn from(input: InvalidInput) -> Self {
-        Error(Box::new(Inner::InvalidInput(input)))
+        Error::new(ErrorKind::InvalidInput, input.to_string())
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(caller::Caller::Rust, f)
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() { self.0.fmt(f) } else { fmt::Display::fmt(self, f) }
     }
 }
 
 impl StdError for Error {
-    /// The [`ureq::Error`] of a request that failed.
+    /// The underlying error of a request that failed. Its type is not part of the API.
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match &*self.0 {
-            Inner::Failure(failure) => Some(&failure.source),
-            _ => None,
-        }
-    }
-}
-
-impl Unexpected {
-    fn write(self, status: u16, location: Option<&str>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match (self, location) {
-            (Unexpected::Redirect, Some(location)) => {
-                return write!(
-                    f,
-                    "the site points to {} (HTTP {status}), and no redirect is followed: \
-                     give the address that it points to, if that is the right site",
-                    Shown(location)
-                );
-            }
-            (Unexpected::Redirect, None) => "is a redirect to nowhere",
-            (Unexpected::NotThisApi, _) => "is not of the Files.com API",
-            (Unexpected::Empty, _) => "is empty",
-            (Unexpected::TooLarge, _) => "is larger than 64 KiB",
-            (Unexpected::NotUtf8, _) => "is not UTF-8",
-            (Unexpected::NotAnObject, _) => "is JSON, but no object",
-            (Unexpected::NotJson, _) => "is cut short, or not JSON",
-            (Unexpected::NoId, _) => "has no session id",
-            (Unexpected::UnfitId, _) => "has a session id that is not a valid header value",
-        };
-        write!(f, "the response (HTTP {status}) {what}: is this a Files.com site?")
+        self.0.source.as_ref().map(|source| source as &(dyn StdError + 'static))
     }
 }

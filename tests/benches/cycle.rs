@@ -1,13 +1,12 @@
-//! A login and a logout: this crate and bare ureq with miniserde, in turn, at the same server.
+//! A login and a logout with this crate, and with bare ureq and miniserde, in turn at one server.
 //!
-//! `cargo bench` prints the time of a cycle for both, their ratio, and the spread: over http and
-//! https, for the first one of an agent or a site and for further ones (each on a connection of its own).
+//! `cargo bench` prints the time of both, their ratio and the spread: over http and https, for the
+//! first login of an agent or a site and for further ones.
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use files_session::{Session, Site, agent_config, ureq};
+use files_session::{Session, Site};
 
 #[path = "../footprint/src/bare.rs"]
 mod bare;
@@ -15,7 +14,7 @@ mod bare;
 mod support;
 
 use support::tls::{Ca, VALID};
-use support::{Server, lets_in, login};
+use support::{Server, accept_all, login};
 
 fn ours(site: &Site) {
     let session = Session::login(site, &login()).unwrap();
@@ -47,21 +46,13 @@ fn report(what: &str, bare: Vec<Duration>, ours: Vec<Duration>) {
     );
 }
 
-fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
-    let bare_agent = || {
-        let config = bare::config().proxy(None);
-        let config = match tls {
-            Some(tls) => config.tls_config(tls.clone()),
-            None => config,
-        };
-        ureq::Agent::new_with_config(config.build())
-    };
-    let our_site = || match tls {
-        Some(tls) => {
-            let config = agent_config().proxy(None).tls_config(tls.clone());
-            server.site().config(config.build())
-        }
-        None => server.site(),
+/// `ca_pem` is empty for http.
+fn measure(scheme: &str, server: &Server, ca_pem: &str) {
+    let bare_agent =
+        || ureq::Agent::new_with_config(bare::config(ca_pem).unwrap().proxy(None).build());
+    let our_site = || match ca_pem {
+        "" => server.site(),
+        pem => server.site().ca_pem(pem),
     };
     let url = server.url();
 
@@ -84,16 +75,12 @@ fn measure(scheme: &str, server: &Server, tls: Option<&ureq::tls::TlsConfig>) {
 }
 
 fn main() {
-    // `cargo test --benches` wants to know only whether it runs.
+    // `cargo test --benches` only checks that it runs.
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    measure("http", &Server::with(lets_in), None);
-
+    measure("http", &Server::with(accept_all), "");
     let ca = Ca::new();
-    let root = ureq::tls::Certificate::from_der(ca.certificate.der()).to_owned();
-    let roots = ureq::tls::RootCerts::new_with_certs(&[root]);
-    let tls = ureq::tls::TlsConfig::builder().root_certs(roots).build();
-    let server = Server::tls(Arc::clone(&ca.server("127.0.0.1", VALID)), lets_in);
-    measure("https", &server, Some(&tls));
+    let server = Server::tls(ca.server("127.0.0.1", VALID), accept_all);
+    measure("https", &server, &ca.pem());
 }

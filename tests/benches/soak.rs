@@ -1,8 +1,8 @@
-//! `cargo bench --bench soak`: 20,000 logins and logouts from 8 threads over one `Site`, at a
+//! `cargo bench --bench soak`: 20,000 logins and logouts from 8 threads with one `Site`, at a
 //! server that drops, resets or delays 5 % of the calls.
 //!
-//! Every login that the server granted must end in a logout that the server saw or an error that
-//! the caller saw, and open files and memory at the end must be those at the start.
+//! Each session that the server opened must end in a logout that it received, or in an error that
+//! the caller received. Open files and memory must return to their initial values.
 
 use std::collections::HashSet;
 use std::fs;
@@ -31,7 +31,7 @@ fn memory_kib() -> usize {
     line.trim().trim_end_matches(" kB").parse().unwrap_or(0)
 }
 
-/// Waits until a number has come down to what it was; a closed connection takes its time.
+/// Waits until a number is at most its earlier value. Closing a connection takes time.
 fn settles(what: &str, now: impl Fn() -> usize, at_most: usize) {
     let start = Instant::now();
     while now() > at_most {
@@ -45,7 +45,7 @@ fn main() {
     if std::env::args().any(|arg| arg == "--test") {
         return;
     }
-    // What the server granted and has not seen again.
+    // The ids of the open sessions.
     let granted = Arc::new(Mutex::new(HashSet::new()));
     let faults = Arc::new(AtomicUsize::new(0));
     let server = {
@@ -60,7 +60,7 @@ fn main() {
                     Reply::json(201, format!(r#"{{"id":"{id}"}}"#))
                 }
             };
-            // 5 % of the calls, spread evenly; what was asked has been done by then.
+            // 5 % of the calls, spread evenly, after they were carried out.
             match request.number % 60 {
                 7 | 27 | 47 => faults.fetch_add(1, Ordering::Relaxed),
                 _ => return reply,
@@ -108,16 +108,16 @@ fn main() {
     let left = granted.lock().unwrap().clone();
     let seen = seen.into_inner().unwrap();
     let lost = lost.into_inner();
-    // A login that was granted and not answered is the error that its caller saw.
+    // A login that was carried out but not answered is an error for its caller.
     println!(
-        "still granted: {}; logouts that failed: {}; logins that failed: {lost}",
+        "open sessions: {}; failed logouts: {}; failed logins: {lost}",
         left.len(),
         seen.len()
     );
-    assert!(left.len() <= seen.len() + lost, "a session was lost in silence");
+    assert!(left.len() <= seen.len() + lost, "a session was lost without an error");
     assert!(lost > 0, "no fault hit a login");
     let unanswered = left.difference(&seen).count();
-    assert!(unanswered <= lost, "{unanswered} sessions are open that nobody was told of");
+    assert!(unanswered <= lost, "{unanswered} open sessions that no error reported");
 
     settles("open files", open_files, files + 2 * THREADS);
     settles("memory, KiB", memory_kib, memory + memory / 4);

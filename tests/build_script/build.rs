@@ -1,12 +1,14 @@
-//! Logs in to Files.com, asks for the site's name, logs out, and leaves the name for `main.rs`.
+//! Logs in to Files.com, asks for the site's name, logs out, and passes the name on to `main.rs`.
 //!
-//! Nothing is printed but cargo's own directives; a failure is one line, within the time limit.
+//! Prints only cargo's directives. A failure is one line, within the time limit.
 
 use std::{env, error::Error, fs, path::Path, time::Duration};
 
-use files_session::{Login, Session, Site, ureq};
+use files_session::{Login, Session, Site};
 
 const LIMIT: Duration = Duration::from_secs(20);
+/// A site may bind a session to it.
+const USER_AGENT: &str = "build-script/1.0";
 
 #[derive(miniserde::Deserialize)]
 struct About {
@@ -27,7 +29,7 @@ fn fetch() -> Result<(), Box<dyn Error>> {
     let url = variable("FILES_BASE_URL")?;
     let (username, password) = (variable("FILES_USERNAME")?, variable("FILES_PASSWORD")?);
 
-    let site = Site::new(&url).timeout(LIMIT);
+    let site = Site::new(&url).user_agent(USER_AGENT).timeout(LIMIT);
     let session = Session::login(&site, &Login::new(&username, &password))?;
     let name = site_name(&session);
     session.logout()?;
@@ -37,9 +39,10 @@ fn fetch() -> Result<(), Box<dyn Error>> {
 
 fn site_name(session: &Session) -> Result<String, Box<dyn Error>> {
     let (name, value) = session.auth_header();
-    // Not at the address that was given: the login may have been sent on to another region.
+    // The session may live in another region than the address that was given.
     let response = ureq::get(format!("{}/api/rest/v1/site", session.base_url()))
         .config()
+        .user_agent(USER_AGENT)
         .timeout_global(Some(LIMIT))
         .max_redirects(0)
         .build()
@@ -47,6 +50,7 @@ fn site_name(session: &Session) -> Result<String, Box<dyn Error>> {
         .call()?
         .body_mut()
         .read_to_string()?;
-    let about: About = miniserde::json::from_str(&response).map_err(|_| "the site says no name")?;
+    let about: About =
+        miniserde::json::from_str(&response).map_err(|_| "the response has no site name")?;
     Ok(about.name)
 }

@@ -1,9 +1,9 @@
 /*
- * Calls every function of files_session.h: with what works, with every refusal, and with NULL.
+ * Calls every function of files_session.h: successfully, with every refusal, and with NULL.
  *
  *     all BASE_URL [CA_PEM_FILE [WRONG_BASE_URL]]
  *
- * Says "ok" at its end; stops at the first thing that is not as it should be.
+ * Prints "ok" at the end, or stops at the first check that fails.
  */
 
 #include "files_session.h"
@@ -38,6 +38,7 @@ static files_session_options with(const char *base_url, const char *ca_pem)
     options.username = "username";
     options.password = "password";
     options.language = "de";
+    options.user_agent = "all/1.0";
     options.ca_pem = ca_pem;
     options.proxy = "";
     options.timeout_ms = 20000;
@@ -62,19 +63,20 @@ static void login_and_logout(const char *base_url, const char *ca_pem)
     CHECK(same(files_session_login_token_domain(session), "https://mysite.files.com"));
     CHECK(same(files_session_root_path(session), ""));
     CHECK(same(files_session_timeout_at(session), "2026-11-22T18:00:00-05:00"));
+    CHECK(same(files_session_home_path(session), "home"));
     CHECK(files_session_max_dir_listing_size(session, &n) && n == 1);
     CHECK(files_session_site_id(session, &n) && n == 2);
     CHECK(files_session_site_id(session, NULL));
     CHECK(files_session_logout(session, &error) == FILES_SESSION_OK && !error);
     files_session_free(session);
 
-    /* Without asking for the error. */
+    /* Without the error. */
     CHECK(files_session_login(&options, &session, NULL) == FILES_SESSION_OK);
     CHECK(files_session_logout(session, NULL) == FILES_SESSION_OK);
     files_session_free(session);
 }
 
-/* Four users whose attributes are the bits of each one's number: no two agree for all four. */
+/* The attributes of four users are the bits of each attribute's number, so no two are the same. */
 static void yes_or_no(const char *base_url)
 {
     yes_or_no_getter *const getters[] = {
@@ -90,6 +92,7 @@ static void yes_or_no(const char *base_url)
         files_session_allowed_2fa_method_yubi,
         files_session_use_provided_modified_at,
         files_session_windows_mode_ftp,
+        files_session_allowed_2fa_method_webauthn,
     };
     const char *users[] = {"bits-0", "bits-1", "bits-2", "bits-3"};
     for (int bit = 0; bit < 4; bit++) {
@@ -97,14 +100,14 @@ static void yes_or_no(const char *base_url)
         files_session *session = NULL;
         options.username = users[bit];
         CHECK(files_session_login(&options, &session, NULL) == FILES_SESSION_OK);
-        for (int i = 0; i < 12; i++) {
-            CHECK(getters[i](session) == ((i + 1) >> bit & 1));
+        for (size_t i = 0; i < sizeof getters / sizeof *getters; i++) {
+            CHECK(getters[i](session) == (int)((i + 1) >> bit & 1));
         }
         files_session_free(session);
     }
 }
 
-static void attributes_left_out(const char *base_url)
+static void absent_attributes(const char *base_url)
 {
     files_session_options options = with(base_url, NULL);
     files_session *session = NULL;
@@ -115,7 +118,8 @@ static void attributes_left_out(const char *base_url)
     CHECK(same(files_session_id(session), "few"));
     CHECK(!files_session_language(session) && !files_session_login_token(session));
     CHECK(!files_session_login_token_domain(session) && !files_session_timeout_at(session));
-    /* A NUL in JSON, as the header says it comes out. */
+    CHECK(!files_session_home_path(session));
+    /* A NUL in JSON becomes U+2400. */
     CHECK(same(files_session_root_path(session), "a\xE2\x90\x80" "b"));
     CHECK(files_session_read_only(session) == 0);
     CHECK(files_session_multiple_regions(session) == -1);
@@ -127,6 +131,7 @@ static void attributes_left_out(const char *base_url)
     CHECK(files_session_allowed_2fa_method_totp(session) == -1);
     CHECK(files_session_allowed_2fa_method_u2f(session) == -1);
     CHECK(files_session_allowed_2fa_method_yubi(session) == -1);
+    CHECK(files_session_allowed_2fa_method_webauthn(session) == -1);
     CHECK(files_session_use_provided_modified_at(session) == -1);
     CHECK(files_session_windows_mode_ftp(session) == -1);
     CHECK(files_session_site_id(session, &n) && n == INT64_MIN);
@@ -137,40 +142,49 @@ static void attributes_left_out(const char *base_url)
 
 static void second_factor(const char *base_url)
 {
-    const char *methods[] = {"totp", "yubi"};
-    for (size_t i = 0; i < 2; i++) {
+    static const struct {
+        const char *method, *code;
+        bool needs_password;
+    } rows[] = {
+        {"totp", "123456", true},
+        {"yubi", "123456", false},
+        {"webauthn", "{\"id\":\"device\"}", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *code = rows[i].code;
         files_session_options options = with(base_url, NULL);
         files_session *session = NULL;
-        files_session_error *asked = NULL, *error = NULL;
+        files_session_error *challenge = NULL, *error = NULL;
 
-        options.username = methods[i];
-        CHECK(files_session_login(&options, &session, &asked) == FILES_SESSION_TWO_FACTOR_REQUIRED);
+        options.username = rows[i].method;
+        CHECK(files_session_login(&options, &session, &challenge) ==
+              FILES_SESSION_TWO_FACTOR_REQUIRED);
         CHECK(!session);
-        CHECK(same(files_session_error_method(asked, 0), methods[i]));
-        CHECK(!files_session_error_method(asked, 1));
-        CHECK(!files_session_error_method(asked, (size_t)-1));
-        CHECK(same(files_session_error_partial_session_id(asked), "partial-9f8e7d6c5b4a"));
-        CHECK(strstr(files_session_error_data(asked), "partial-9f8e7d6c5b4a"));
+        CHECK(same(files_session_error_method(challenge, 0), rows[i].method));
+        CHECK(!files_session_error_method(challenge, 1));
+        CHECK(!files_session_error_method(challenge, (size_t)-1));
+        CHECK(same(files_session_error_partial_session_id(challenge), "partial-9f8e7d6c5b4a"));
+        CHECK(strstr(files_session_error_data(challenge), "partial-9f8e7d6c5b4a"));
 
-        CHECK(files_session_answer(&options, asked, "wrong", &session, &error) ==
+        CHECK(files_session_answer(&options, challenge, "wrong", &session, &error) ==
               FILES_SESSION_INVALID_CREDENTIALS);
         CHECK(!session);
-        /* An error that asks for nothing has no answer. */
+        /* This error is not a challenge. */
         CHECK(files_session_answer(&options, error, "123456", &session, NULL) ==
               FILES_SESSION_INVALID_INPUT);
         files_session_error_free(error);
-        CHECK(files_session_answer(&options, asked, NULL, &session, NULL) ==
+        CHECK(files_session_answer(&options, challenge, NULL, &session, NULL) ==
               FILES_SESSION_INVALID_INPUT);
         CHECK(files_session_answer(&options, NULL, "123456", &session, NULL) ==
               FILES_SESSION_INVALID_INPUT);
-        CHECK(files_session_answer(&options, asked, "123456", NULL, NULL) ==
+        CHECK(files_session_answer(&options, challenge, code, NULL, NULL) ==
               FILES_SESSION_INVALID_INPUT);
 
-        /* Only a Yubikey's code goes without the password. */
+        /* The code of a device needs no password. */
         options.password = NULL;
-        CHECK(files_session_answer(&options, asked, "123456", &session, &error) ==
-              (i == 0 ? FILES_SESSION_INVALID_INPUT : FILES_SESSION_OK));
-        CHECK(!session == (i == 0) && !error == (i == 1));
+        CHECK(files_session_answer(&options, challenge, code, &session, &error) ==
+              (rows[i].needs_password ? FILES_SESSION_INVALID_INPUT : FILES_SESSION_OK));
+        CHECK(!session == rows[i].needs_password && !error == !rows[i].needs_password);
         if (error) {
             CHECK(same(files_session_error_message(error), "password is NULL"));
         }
@@ -178,18 +192,18 @@ static void second_factor(const char *base_url)
         files_session_free(session);
         options.password = "password";
 
-        /* It goes to the host that asked, whatever base_url says. */
+        /* The answer is sent to the host that asked, and not to base_url. */
         options.base_url = "http://127.0.0.1:9";
-        CHECK(files_session_answer(&options, asked, "123456", &session, &error) ==
+        CHECK(files_session_answer(&options, challenge, code, &session, &error) ==
               FILES_SESSION_OK);
         CHECK(session && !error && same(files_session_base_url(session), base_url));
         options.base_url = base_url;
-        files_session_error_free(asked);
+        files_session_error_free(challenge);
         CHECK(files_session_logout(session, NULL) == FILES_SESSION_OK);
         files_session_free(session);
     }
 
-    /* The code, or the id of the first request, are known beforehand. */
+    /* The code or the partial session id is known in advance. */
     files_session_options options = with(base_url, NULL);
     files_session *session = NULL;
     options.username = "totp";
@@ -201,6 +215,41 @@ static void second_factor(const char *base_url)
     options.partial_session_id = "partial-9f8e7d6c5b4a";
     CHECK(files_session_login(&options, &session, NULL) == FILES_SESSION_OK);
     files_session_free(session);
+}
+
+/* The obvious call: the variable of the challenge is also the one for the error. */
+static void challenge_in_error(const char *base_url)
+{
+    files_session_options options = with(base_url, NULL);
+    files_session *session = NULL;
+    files_session_error *error = NULL;
+    options.username = "totp";
+
+    CHECK(files_session_login(&options, &session, &error) == FILES_SESSION_TWO_FACTOR_REQUIRED);
+    CHECK(files_session_answer(&options, error, "123456\n", &session, &error) ==
+          FILES_SESSION_OK);
+    CHECK(session && !error);
+    files_session_free(session);
+
+    /* A wrong code, and calls that send nothing. */
+    const char *codes[] = {"wrong", NULL, "123456"};
+    const files_session_status statuses[] = {FILES_SESSION_INVALID_CREDENTIALS,
+                                             FILES_SESSION_INVALID_INPUT,
+                                             FILES_SESSION_INVALID_INPUT};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK(files_session_login(&options, &session, &error) == FILES_SESSION_TWO_FACTOR_REQUIRED);
+        CHECK(files_session_answer(&options, error, codes[i], i == 2 ? NULL : &session, &error) ==
+              statuses[i]);
+        CHECK(!session && error && files_session_error_status(error) == statuses[i]);
+        files_session_error_free(error);
+    }
+
+    /* The same variable, but without a challenge. */
+    error = NULL;
+    CHECK(files_session_answer(&options, error, "123456", &session, &error) ==
+          FILES_SESSION_INVALID_INPUT);
+    CHECK(!session && error);
+    files_session_error_free(error);
 }
 
 static void refusals(const char *base_url)
@@ -260,7 +309,7 @@ static void resume(const char *base_url)
     files_session *session = NULL;
     files_session_error *error = NULL;
 
-    options.username = options.password = options.otp = "\xFF"; /* are not looked at */
+    options.username = options.password = options.otp = "\xFF"; /* ignored */
     CHECK(files_session_resume(&options, "60525f92e859c4c3d74cb02fd176b1525901b525", &session,
                                &error) == FILES_SESSION_OK);
     CHECK(session && !error && !files_session_language(session));
@@ -268,16 +317,16 @@ static void resume(const char *base_url)
     files_session_free(session);
 
     CHECK(files_session_resume(&options, "gone", &session, NULL) == FILES_SESSION_OK);
-    /* An error, and the same call again. */
+    /* The call may be repeated after an error. */
     for (int i = 0; i < 2; i++) {
         CHECK(files_session_logout(session, &error) == FILES_SESSION_INVALID_SESSION);
         files_session_error_free(error);
     }
     files_session_free(session);
 
-    const char *unfit[] = {"", "a b", "a\r\nX-Evil: 1", "\xC3\xA9", "\xFF", NULL};
-    for (size_t i = 0; i < sizeof unfit / sizeof *unfit; i++) {
-        CHECK(files_session_resume(&options, unfit[i], &session, &error) ==
+    const char *invalid_ids[] = {"", "a b", "a\r\nX-Evil: 1", "\xC3\xA9", "\xFF", NULL};
+    for (size_t i = 0; i < sizeof invalid_ids / sizeof *invalid_ids; i++) {
+        CHECK(files_session_resume(&options, invalid_ids[i], &session, &error) ==
               FILES_SESSION_INVALID_INPUT);
         CHECK(!session && error);
         files_session_error_free(error);
@@ -298,15 +347,37 @@ static void resume(const char *base_url)
     files_session_free(session);
 }
 
-static void invalid(const files_session_options *options, const char *says)
+static void cancelled(const char *base_url)
+{
+    files_session_options options = with(base_url, NULL);
+    files_session *session = NULL, *other = NULL;
+    options.canceller = files_session_canceller_new();
+    CHECK(options.canceller);
+    CHECK(files_session_login(&options, &session, NULL) == FILES_SESSION_OK);
+    files_session_cancel(options.canceller);
+    CHECK(files_session_login(&options, &other, NULL) == FILES_SESSION_CANCELLED && !other);
+    CHECK(files_session_logout(session, NULL) == FILES_SESSION_CANCELLED);
+    files_session_canceller_free(options.canceller);
+    CHECK(files_session_logout(session, NULL) == FILES_SESSION_CANCELLED);
+
+    /* To log out after all. */
+    options.canceller = NULL;
+    CHECK(files_session_resume(&options, files_session_id(session), &other, NULL) ==
+          FILES_SESSION_OK);
+    CHECK(files_session_logout(other, NULL) == FILES_SESSION_OK);
+    files_session_free(other);
+    files_session_free(session);
+}
+
+static void invalid(const files_session_options *options, const char *message)
 {
     files_session *session = NULL;
     files_session_error *error = NULL;
     CHECK(files_session_login(options, &session, &error) == FILES_SESSION_INVALID_INPUT);
     CHECK(!session && error && files_session_error_status(error) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_error_http_status(error) == 0);
-    if (!strstr(files_session_error_message(error), says)) {
-        fprintf(stderr, "not '%s': %s\n", says, files_session_error_message(error));
+    if (!strstr(files_session_error_message(error), message)) {
+        fprintf(stderr, "not '%s': %s\n", message, files_session_error_message(error));
         exit(1);
     }
     files_session_error_free(error);
@@ -335,7 +406,13 @@ static void bad_input(const char *base_url)
     invalid(&options, "base_url is not UTF-8");
     options = with(base_url, NULL);
     options.language = "d\ne";
-    invalid(&options, "language");
+    invalid(&options, "language is not a valid header value");
+    options = with(base_url, NULL);
+    options.user_agent = "a\nb";
+    invalid(&options, "user_agent is not a valid header value");
+    options = with(base_url, NULL);
+    options.user_agent = "\xFF";
+    invalid(&options, "user_agent is not UTF-8");
     options = with(base_url, NULL);
     options.allow_http = 2;
     invalid(&options, "allow_http is neither 0 nor 1");
@@ -345,13 +422,16 @@ static void bad_input(const char *base_url)
     options = with(base_url, NULL);
     options.proxy = "\xFF";
     invalid(&options, "proxy is not UTF-8");
-    options = with(base_url, "no PEM at all");
-    invalid(&options, "ca_pem has no certificate");
+    options = with(base_url, "/etc/ssl/certs/ca.pem");
+    invalid(&options, "ca_pem has no certificate: it must be the PEM text, not a file name");
+    /* Base64, but not a certificate; and no base64. */
+    options = with(base_url, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n");
+    invalid(&options, "block 1 of ca_pem, labelled CERTIFICATE, is not a valid certificate");
     options = with(base_url, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
-    invalid(&options, "ca_pem has a part that is no PEM");
+    invalid(&options, "block 1 of ca_pem, labelled CERTIFICATE, is not a valid certificate");
 }
 
-/* Options of any size, in memory of their own, so that reading past their end shows. */
+/* Options of any size, each in memory from malloc, so that valgrind sees a read past the end. */
 static void sizes(const char *base_url)
 {
     const files_session_options options = with(base_url, NULL);
@@ -376,16 +456,18 @@ static void sizes(const char *base_url)
         CHECK(files_session_login(later, &session, NULL) == FILES_SESSION_OK);
         CHECK(files_session_logout(session, NULL) == FILES_SESSION_OK);
         files_session_free(session);
-        for (size_t at = known; at < larger[i]; at += larger[i] - known > 1 ? larger[i] - known - 1 : 1) {
-            ((char *)later)[at] = 1;
-            invalid(later, "an option set behind");
-            ((char *)later)[at] = 0;
+        /* The first byte of the excess, and the last. */
+        const size_t places[] = {known, larger[i] - 1};
+        for (size_t p = 0; p < 2 && larger[i] > known; p++) {
+            ((char *)later)[places[p]] = 1;
+            invalid(later, "an option that this version doesn't know is set");
+            ((char *)later)[places[p]] = 0;
         }
         free(later);
     }
 }
 
-/* Exactly the bytes that it was told of. */
+/* It sets exactly as many bytes as it is told. */
 static void options_init(void)
 {
     union {
@@ -409,6 +491,8 @@ static void null_everywhere(void)
 {
     files_session_free(NULL);
     files_session_error_free(NULL);
+    files_session_canceller_free(NULL);
+    files_session_cancel(NULL);
     CHECK(files_session_login(NULL, NULL, NULL) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_answer(NULL, NULL, NULL, NULL, NULL) == FILES_SESSION_INVALID_INPUT);
     CHECK(files_session_resume(NULL, NULL, NULL, NULL) == FILES_SESSION_INVALID_INPUT);
@@ -417,6 +501,7 @@ static void null_everywhere(void)
     CHECK(!files_session_language(NULL));
     CHECK(!files_session_login_token(NULL) && !files_session_login_token_domain(NULL));
     CHECK(!files_session_root_path(NULL) && !files_session_timeout_at(NULL));
+    CHECK(!files_session_home_path(NULL));
     CHECK(files_session_multiple_regions(NULL) == -1 && files_session_read_only(NULL) == -1);
     CHECK(files_session_sftp_insecure_ciphers(NULL) == -1);
     CHECK(files_session_ssl_required(NULL) == -1 && files_session_tls_disabled(NULL) == -1);
@@ -425,6 +510,7 @@ static void null_everywhere(void)
     CHECK(files_session_allowed_2fa_method_totp(NULL) == -1);
     CHECK(files_session_allowed_2fa_method_u2f(NULL) == -1);
     CHECK(files_session_allowed_2fa_method_yubi(NULL) == -1);
+    CHECK(files_session_allowed_2fa_method_webauthn(NULL) == -1);
     CHECK(files_session_use_provided_modified_at(NULL) == -1);
     CHECK(files_session_windows_mode_ftp(NULL) == -1);
     CHECK(!files_session_max_dir_listing_size(NULL, NULL) && !files_session_site_id(NULL, NULL));
@@ -455,25 +541,31 @@ int main(int argc, char **argv)
     snprintf(version, sizeof version, "%d.%d.%d", FILES_SESSION_VERSION_MAJOR,
              FILES_SESSION_VERSION_MINOR, FILES_SESSION_VERSION_PATCH);
     CHECK(same(files_session_version(), version));
+    CHECK(FILES_SESSION_VERSION_NUMBER ==
+          (FILES_SESSION_VERSION_MAJOR << 16 | FILES_SESSION_VERSION_MINOR << 8 |
+           FILES_SESSION_VERSION_PATCH));
 
     char *ca_pem = argc >= 3 ? read_file(argv[2]) : NULL;
     login_and_logout(argv[1], ca_pem);
     if (!ca_pem) {
         yes_or_no(argv[1]);
-        attributes_left_out(argv[1]);
+        absent_attributes(argv[1]);
         second_factor(argv[1]);
+        challenge_in_error(argv[1]);
         refusals(argv[1]);
         resume(argv[1]);
+        cancelled(argv[1]);
         bad_input(argv[1]);
         sizes(argv[1]);
         options_init();
         null_everywhere();
         CHECK(same(files_session_status_text(FILES_SESSION_OK), "ok"));
         CHECK(same(files_session_status_text(FILES_SESSION_LOCKED_OUT), "user locked out"));
+        CHECK(same(files_session_status_text(FILES_SESSION_CANCELLED), "cancelled"));
         CHECK(same(files_session_status_text(-7), "unknown status"));
     }
 
-    /* A server that this CA does not vouch for. */
+    /* A server whose certificate is from another CA. */
     if (argc >= 4) {
         files_session_options options = with(argv[3], ca_pem);
         files_session *session = NULL;

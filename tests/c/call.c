@@ -1,66 +1,62 @@
 /*
- * One call, as the arguments say:
+ * One call, in a thread with a stack of 128 KiB:
  *
  *     call NAME=VALUE...
  *
- * The names are those of the options, which are all zero but for the size. It logs in and out, as
- * "username" with "password" unless something else is said; with resume=ID it resumes that session.
- * It prints the status, and the session's base_url or the error's message.
+ * The names are those of the options. username and password have these words as their defaults. It
+ * logs in and out; with resume=ID it resumes that session instead. It prints the status, and the
+ * session's base_url or the error's message.
  */
 
 #include "files_session.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-int main(int argc, char **argv)
+static files_session_options options = FILES_SESSION_OPTIONS_INIT;
+static const char *resume;
+
+/* Sets an option. Returns whether there is one of this name. */
+static bool set(const char *name, const char *value)
 {
-    files_session_options options;
-    files_session *session = NULL;
-    files_session_error *error = NULL;
-    files_session_status status;
-    const char *id = NULL;
-    struct {
+    const struct {
         const char *name, **text;
     } texts[] = {
         {"base_url", &options.base_url}, {"username", &options.username},
         {"password", &options.password}, {"otp", &options.otp},
-        {"language", &options.language}, {"proxy", &options.proxy},
-        {"partial_session_id", &options.partial_session_id}, {"resume", &id},
+        {"partial_session_id", &options.partial_session_id},
+        {"language", &options.language}, {"user_agent", &options.user_agent},
+        {"ca_pem", &options.ca_pem}, {"proxy", &options.proxy}, {"resume", &resume},
     };
-
-    memset(&options, 0, sizeof options);
-    options.size = sizeof options;
-    options.username = "username";
-    options.password = "password";
-    for (int i = 1; i < argc; i++) {
-        char *value = strchr(argv[i], '=');
-        bool known = false;
-        if (!value) {
-            return 2;
-        }
-        *value++ = '\0';
-        for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
-            if (strcmp(argv[i], texts[t].name) == 0) {
-                *texts[t].text = value;
-                known = true;
-            }
-        }
-        if (strcmp(argv[i], "timeout_ms") == 0) {
-            options.timeout_ms = (uint32_t)strtoul(value, NULL, 10);
-        } else if (strcmp(argv[i], "connect_timeout_ms") == 0) {
-            options.connect_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
-        } else if (strcmp(argv[i], "retries") == 0) {
-            options.retries = (int32_t)strtol(value, NULL, 10);
-        } else if (strcmp(argv[i], "allow_http") == 0) {
-            options.allow_http = (uint32_t)strtoul(value, NULL, 10);
-        } else if (!known) {
-            return 2;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        if (strcmp(name, texts[i].name) == 0) {
+            *texts[i].text = value;
+            return true;
         }
     }
-    if (id) {
-        status = files_session_resume(&options, id, &session, &error);
+    if (strcmp(name, "timeout_ms") == 0) {
+        options.timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+    } else if (strcmp(name, "connect_timeout_ms") == 0) {
+        options.connect_timeout_ms = (uint32_t)strtoul(value, NULL, 10);
+    } else if (strcmp(name, "retries") == 0) {
+        options.retries = (int32_t)strtol(value, NULL, 10);
+    } else if (strcmp(name, "allow_http") == 0) {
+        options.allow_http = (uint32_t)strtoul(value, NULL, 10);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+static void *call(void *unused)
+{
+    files_session *session = NULL;
+    files_session_error *error = NULL;
+    files_session_status status;
+    if (resume) {
+        status = files_session_resume(&options, resume, &session, &error);
     } else {
         status = files_session_login(&options, &session, &error);
         if (session) {
@@ -71,5 +67,25 @@ int main(int argc, char **argv)
            session ? files_session_base_url(session) : files_session_error_message(error));
     files_session_free(session);
     files_session_error_free(error);
-    return 0;
+    return unused;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_attr_t small;
+    pthread_t thread;
+    options.username = "username";
+    options.password = "password";
+    for (int i = 1; i < argc; i++) {
+        char *value = strchr(argv[i], '=');
+        if (!value) {
+            return 2;
+        }
+        *value++ = '\0';
+        if (!set(argv[i], value)) {
+            return 2;
+        }
+    }
+    return pthread_attr_init(&small) || pthread_attr_setstacksize(&small, 128 * 1024) ||
+           pthread_create(&thread, &small, call, NULL) || pthread_join(thread, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * A thread that is interrupted by signals and then cancelled during a login is cancelled after it.
- * So is one that is cancelled during a free. This program is the server itself.
+ * So is one that is cancelled during a free. This program is also the server.
  */
 
 #include "files_session.h"
@@ -78,7 +78,7 @@ static void read_request(int connection)
     }
 }
 
-static void let_in(int connection)
+static void accept_login(int connection)
 {
     const char response[] = "HTTP/1.1 201 Created\r\nContent-Length: 13\r\n\r\n{\"id\":\"some\"}";
     CHECK(send(connection, response, strlen(response), 0) == (ssize_t)strlen(response));
@@ -115,7 +115,7 @@ int main(void)
         CHECK(connection >= 0);
         read_request(connection);
         if (!cancel_before_free) {
-            /* The thread now waits for the response, and goes on waiting. */
+            /* The thread waits for the response, and signals don't end that. */
             for (int i = 0; i < 20; i++) {
                 CHECK(pthread_kill(thread, SIGUSR1) == 0);
                 while (sem_wait(&interrupted) != 0) {
@@ -123,7 +123,7 @@ int main(void)
             }
             CHECK(pthread_cancel(thread) == 0);
         }
-        let_in(connection);
+        accept_login(connection);
         CHECK(pthread_join(thread, &result) == 0);
         CHECK(result == PTHREAD_CANCELED);
         CHECK(login.returned && login.freed && !login.went_on);
@@ -132,7 +132,7 @@ int main(void)
     }
     close(listener);
 
-    /* The state that was there before is there again. */
+    /* The cancelability state is restored. */
     const int states[] = {PTHREAD_CANCEL_DISABLE, PTHREAD_CANCEL_ENABLE};
     for (int i = 0; i < 2; i++) {
         files_session_options options = FILES_SESSION_OPTIONS_INIT;

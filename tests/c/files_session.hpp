@@ -5,6 +5,15 @@
 #include <string>
 #include "files_session.h"
 
+// what() is the message.
+class FilesSessionError : public std::runtime_error {
+public:
+    explicit FilesSessionError(const files_session_error *error)
+        : std::runtime_error(files_session_error_message(error)),
+          status(files_session_error_status(error)) {}
+    files_session_status status;
+};
+
 class FilesSession {
 public:
     FilesSession(const std::string &url, const std::string &user, const std::string &password) {
@@ -33,11 +42,11 @@ private:
     };
     static const char *c_str(const std::string &text) {
         if (text.find('\0') == text.npos) return text.c_str();
-        throw std::invalid_argument("a string with a NUL inside");
+        throw std::invalid_argument("a string contains a NUL");
     }
     static void check(files_session_error *error) {
         const std::unique_ptr<files_session_error, Free> owner(error);
-        if (error) throw std::runtime_error(files_session_error_message(error));
+        if (error) throw FilesSessionError(error);
     }
     std::unique_ptr<files_session, Free> session_;
 };

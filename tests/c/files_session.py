@@ -2,17 +2,24 @@
 
     with Session(CDLL("libfiles_session.so"), base_url="https://mysite.files.com",
                  username="username", password="password") as session:
-        print(session.text("id"))
+        print(session.text("base_url"))
 """
 
 from ctypes import Structure, byref, c_char_p, c_int32, c_size_t, c_uint32, c_void_p, sizeof
 
-TEXTS = "base_url username password otp partial_session_id language ca_pem proxy".split()
+TEXTS = "base_url username password otp partial_session_id language user_agent ca_pem proxy".split()
 
 
 class Options(Structure):
-    _fields_ = [("size", c_size_t), *((name, c_char_p) for name in TEXTS), ("timeout_ms", c_uint32),
-                ("connect_timeout_ms", c_uint32), ("retries", c_int32), ("allow_http", c_uint32)]
+    _fields_ = [("size", c_size_t), *((name, c_char_p) for name in TEXTS), ("canceller", c_void_p),
+                ("timeout_ms", c_uint32), ("connect_timeout_ms", c_uint32), ("retries", c_int32),
+                ("allow_http", c_uint32)]
+
+
+class SessionError(Exception):
+    def __init__(self, status, message):
+        super().__init__(message)
+        self.status = status
 
 
 class Session:
@@ -20,20 +27,20 @@ class Session:
         self.library, self.session, error = library, c_void_p(), c_void_p()
         options = {k: v.encode() if isinstance(v, str) else v for k, v in options.items()}
         if any(isinstance(v, bytes) and b"\0" in v for v in options.values()):
-            raise ValueError("a string with a NUL inside")
+            raise ValueError("a string contains a NUL")
         options = Options(sizeof(Options), **options)
-        library.files_session_login(byref(options), byref(self.session), byref(error))
-        self._check(error)
+        status = library.files_session_login(byref(options), byref(self.session), byref(error))
+        self._check(status, error)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         error = c_void_p()
-        self.library.files_session_logout(self.session, byref(error))
+        status = self.library.files_session_logout(self.session, byref(error))
         self.library.files_session_free(self.session)
         self.session = c_void_p()
-        self._check(error)
+        self._check(status, error)
 
     def text(self, attribute, prefix="files_session_", of=None):
         getter = self.library[prefix + attribute]
@@ -41,8 +48,8 @@ class Session:
         text = getter(of or self.session)
         return text if text is None else text.decode()
 
-    def _check(self, error):
+    def _check(self, status, error):
         if error:
             message = self.text("message", "files_session_error_", error)
             self.library.files_session_error_free(error)
-            raise RuntimeError(message)
+            raise SessionError(status, message)

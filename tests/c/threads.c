@@ -1,4 +1,4 @@
-/* Eight threads with a stack of 64 KiB, each with sessions of its own: threads BASE_URL [CA_PEM] */
+/* Eight threads with a stack of 128 KiB, each with sessions of its own: threads BASE_URL [CA_PEM] */
 
 #include "files_session.h"
 
@@ -7,7 +7,7 @@
 
 static const char *base_url, *ca_pem;
 
-/* A call that fails needs no more stack. */
+/* A refused login, which must not need more stack. */
 static int is_refused(files_session_options options)
 {
     files_session *session = NULL;
@@ -34,7 +34,7 @@ static void *log_in_and_out(void *failed)
             return failed;
         }
         files_session_free(session);
-        /* Over https any password is right here. */
+        /* The https server accepts any password. */
         if (!ca_pem && !is_refused(options)) {
             return failed;
         }
@@ -47,7 +47,7 @@ int main(int argc, char **argv)
     pthread_attr_t small;
     pthread_t threads[8];
     int failed = argc < 2 || pthread_attr_init(&small) ||
-                 pthread_attr_setstacksize(&small, 64 * 1024);
+                 pthread_attr_setstacksize(&small, 128 * 1024);
     base_url = argv[1];
     ca_pem = argc > 2 ? argv[2] : NULL;
     for (int i = 0; i < 8 && !failed; i++) {

@@ -1,6 +1,6 @@
-//! A small server on a raw socket, for the answers that no HTTP library would give.
+//! A small server on a raw socket, for responses that no HTTP library sends.
 
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(dead_code, reason = "no test file uses all of it")]
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -13,11 +13,12 @@ use std::time::Duration;
 
 use files_session::{Login, Site};
 
+pub mod chain;
 pub mod stand_in;
 pub mod tls;
 pub mod watchdog;
 
-/// A login that the servers here let in.
+/// A login that the servers here accept.
 pub fn login() -> Login<'static> {
     watchdog::test();
     Login::new(stand_in::USERNAME, stand_in::PASSWORD)
@@ -29,12 +30,12 @@ pub fn start_stand_in() -> httpmock::MockServer {
     stand_in::start()
 }
 
-/// What a server got.
+/// A request that a server received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// The number of the request at this server, from 0.
+    /// Counts this server's requests, from 0.
     pub number: usize,
-    /// The number of the connection on which it came, from 0.
+    /// Counts this server's connections, from 0.
     pub connection: usize,
     /// `POST /api/rest/v1/sessions`
     pub line: String,
@@ -49,7 +50,7 @@ impl Request {
     }
 }
 
-/// What a server answers: pieces of bytes, and what comes behind them.
+/// A response: bytes in pieces, and what happens after them.
 #[derive(Clone)]
 pub struct Reply {
     pieces: Vec<Vec<u8>>,
@@ -66,25 +67,25 @@ enum Then {
     Close,
     /// The connection is reset, with an RST.
     Reset,
-    /// Nothing comes, until the client goes.
+    /// Nothing more is sent, and the connection stays open until the client closes it.
     Silence,
-    /// The last piece comes again and again, until the client goes.
+    /// The last piece is sent again and again, until the client closes the connection.
     Endless,
 }
 
 impl Reply {
-    /// Bytes as they are.
+    /// These bytes.
     pub fn raw(bytes: impl AsRef<[u8]>) -> Reply {
         Reply::pieces([bytes])
     }
 
-    /// Bytes, in pieces that are sent one by one.
+    /// These bytes, with one write for each piece.
     pub fn pieces<B: AsRef<[u8]>>(pieces: impl IntoIterator<Item = B>) -> Reply {
         let pieces = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
         Reply { pieces, delay: Duration::ZERO, pause: Duration::ZERO, then: Then::Next }
     }
 
-    /// An HTTP answer, with further header lines such as `"Retry-After: 1\r\n"`.
+    /// An HTTP response, with further header lines such as `"Retry-After: 1\r\n"`.
     pub fn http(status: u16, headers: &str, body: impl AsRef<[u8]>) -> Reply {
         let body = body.as_ref();
         let head =
@@ -96,17 +97,17 @@ impl Reply {
         Reply::http(status, "Content-Type: application/json\r\n", body)
     }
 
-    /// The answer to a login that works.
+    /// The response to a successful login.
     pub fn session() -> Reply {
         Reply::json(201, stand_in::SESSION)
     }
 
-    /// The answer to a logout that works.
+    /// The response to a successful logout.
     pub fn no_content() -> Reply {
         Reply::raw("HTTP/1.1 204 No Content\r\n\r\n")
     }
 
-    /// No answer at all.
+    /// No response at all.
     pub fn nothing() -> Reply {
         Reply::raw("")
     }
@@ -116,7 +117,7 @@ impl Reply {
         Reply { delay, ..self }
     }
 
-    /// Waits before each piece but the first.
+    /// Waits before each piece except the first.
     pub fn slowly(self, pause: Duration) -> Reply {
         Reply { pause, ..self }
     }
@@ -137,7 +138,7 @@ impl Reply {
         Reply { then: Then::Endless, ..self }
     }
 
-    /// Sends it; whether the connection is good for another request.
+    /// Sends it. Returns whether the connection is kept open for another request.
     fn send(&self, stream: &mut (impl Read + Write), socket: &TcpStream) -> io::Result<bool> {
         thread::sleep(self.delay);
         for (i, piece) in self.pieces.iter().enumerate() {
@@ -162,27 +163,28 @@ impl Reply {
     }
 }
 
-/// A server on a loopback port that answers each request as it is told, and keeps what it got.
+/// A server on a loopback port that sends prepared responses and records the requests.
 pub struct Server {
     pub addr: SocketAddr,
     scheme: &'static str,
     requests: Arc<Mutex<Vec<Request>>>,
+    connections: Arc<AtomicUsize>,
     closed: Arc<(Mutex<Vec<usize>>, Condvar)>,
 }
 
 impl Server {
-    /// Answers the requests with these replies, in turn; with the last one for all the rest.
+    /// Sends these replies in turn, and repeats the last one.
     pub fn new(replies: impl IntoIterator<Item = Reply>) -> Server {
         let replies: Vec<Reply> = replies.into_iter().collect();
         Server::with(move |request| replies[request.number.min(replies.len() - 1)].clone())
     }
 
-    /// Answers each request with what `reply` says.
+    /// Sends what `reply` returns for each request.
     pub fn with(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
         Server::on(loopback(), reply)
     }
 
-    /// The same, at an address of the test's own.
+    /// The same, on this listener.
     pub fn on(
         listener: TcpListener,
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
@@ -190,7 +192,7 @@ impl Server {
         Server::start("http", listener, true, reply, TcpStream::try_clone)
     }
 
-    /// The same, but it keeps nothing: for more requests than memory is to be spent on.
+    /// The same, but it doesn't record the requests.
     pub fn forgetful(reply: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Server {
         Server::start("http", loopback(), false, reply, TcpStream::try_clone)
     }
@@ -215,24 +217,29 @@ impl Server {
         open: impl Fn(&TcpStream) -> io::Result<S> + Send + Sync + 'static,
     ) -> Server {
         watchdog::test();
-        let addr = listener.local_addr().expect("its number");
+        let addr = listener.local_addr().expect("a local address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let closed = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
+        let connections = Arc::new(AtomicUsize::new(0));
+        let accepted = connections.clone();
         let (kept, count) = (requests.clone(), AtomicUsize::new(0));
         let shared = Arc::new((reply, open, kept, count, closed.clone()));
-        // The threads end with the test's process.
+        // The threads end with the process of the test.
         thread::spawn(move || {
             for (connection, socket) in listener.incoming().enumerate() {
                 let (shared, Ok(socket)) = (shared.clone(), socket) else { return };
+                // Otherwise small pieces wait for an acknowledgement.
+                let _ = socket.set_nodelay(true);
+                accepted.fetch_add(1, Ordering::Relaxed);
                 thread::spawn(move || {
                     let (reply, open, kept, count, closed) = &*shared;
-                    // A client that goes away is no fault of the server's.
+                    // A client may close the connection at any time.
                     let result = open(&socket).and_then(|stream| {
                         let mut stream = BufReader::new(stream);
                         while let Some(mut request) = read_request(&mut stream, connection)? {
                             watchdog::progress();
                             {
-                                // Under one lock, so that the numbers are in order.
+                                // Numbered under the lock, so that they are in order.
                                 let mut kept = kept.lock().unwrap();
                                 request.number = count.fetch_add(1, Ordering::Relaxed);
                                 if keep {
@@ -246,7 +253,7 @@ impl Server {
                         Ok(())
                     });
                     if result.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
-                        // TLS failed, and an alert says so. A reset must not overtake it.
+                        // TLS failed and an alert was sent. A reset would discard it.
                         let _ = socket.shutdown(Shutdown::Write);
                         let _ = io::copy(&mut &socket, &mut io::sink());
                     }
@@ -256,16 +263,16 @@ impl Server {
                 });
             }
         });
-        Server { addr, scheme, requests, closed }
+        Server { addr, scheme, requests, connections, closed }
     }
 
     pub fn url(&self) -> String {
         format!("{}://{}", self.scheme, self.addr)
     }
 
-    /// The site that this server stands in for.
+    /// This server as a site.
     pub fn site(&self) -> Site {
-        Site::new(self.url())
+        Site::new(&self.url())
     }
 
     /// Waits until the server has closed a connection.
@@ -274,12 +281,17 @@ impl Server {
         drop(self.closed.1.wait_while(closed, |closed| !closed.contains(&connection)).unwrap());
     }
 
-    /// What the server got, whole requests only.
+    /// The number of connections that the server has accepted.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    /// The complete requests that the server received.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }
 
-    /// The lines of what it got: `POST`, `DELETE`.
+    /// Their methods: `POST`, `DELETE`.
     pub fn methods(&self) -> Vec<String> {
         let method = |request: &Request| request.line.split(' ').next().unwrap().to_owned();
         self.requests().iter().map(method).collect()
@@ -313,38 +325,38 @@ fn read_request(stream: &mut impl BufRead, connection: usize) -> io::Result<Opti
     Ok(Some(request))
 }
 
-/// The answer of a site that lets everybody in and out.
-pub fn lets_in(request: &Request) -> Reply {
+/// The response of a site that accepts every login and logout.
+pub fn accept_all(request: &Request) -> Reply {
     if request.line.starts_with("POST") { Reply::session() } else { Reply::no_content() }
 }
 
-/// A loopback address at which nobody listens, and at which nobody else can.
-pub struct Nobody {
+/// A loopback port that is reserved, but refuses connections.
+pub struct ClosedPort {
     pub addr: SocketAddr,
     socket: socket2::Socket,
 }
 
-pub fn nobody() -> Nobody {
+pub fn closed_port() -> ClosedPort {
     watchdog::test();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let addr = socket.local_addr().unwrap().as_socket().unwrap();
-    Nobody { addr, socket }
+    ClosedPort { addr, socket }
 }
 
-impl Nobody {
+impl ClosedPort {
     pub fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Somebody listens from now on.
+    /// Starts listening.
     pub fn listen(self) -> TcpListener {
         self.socket.listen(16).unwrap();
         self.socket.into()
     }
 }
 
-/// The variables that name a proxy, or exceptions.
+/// The variables that name a proxy or exceptions.
 pub const PROXY_VARIABLES: [&str; 8] = [
     "ALL_PROXY",
     "HTTPS_PROXY",
@@ -356,20 +368,20 @@ pub const PROXY_VARIABLES: [&str; 8] = [
     "no_proxy",
 ];
 
-/// A program among the examples, which `cargo test` has built beside the tests.
+/// An example program, built by `cargo test`.
 pub fn example(name: &str) -> Command {
     watchdog::test();
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
-    path.extend(["examples", name]);
+    path.extend(["examples", &format!("{name}{}", std::env::consts::EXE_SUFFIX)]);
     assert!(path.exists(), "{} is missing: `cargo test` builds it", path.display());
     let mut command = Command::new(path);
     without_proxies(&mut command);
     command
 }
 
-/// Takes the proxies of the machine out of a program's environment.
+/// Removes the machine's proxies from a program's environment.
 pub fn without_proxies(command: &mut Command) -> &mut Command {
     for name in PROXY_VARIABLES {
         command.env_remove(name);
@@ -377,9 +389,9 @@ pub fn without_proxies(command: &mut Command) -> &mut Command {
     command
 }
 
-/// One test of this binary in a process of its own, behind another program such as a shell that
-/// sets something up for it; [`passes`] runs it.
-pub fn again(before: &[&str], test: &str) -> Command {
+/// A command that runs one test of this binary in another process. `before` is a program that
+/// prepares the environment and then runs the rest of its arguments. See [`assert_passes`].
+pub fn rerun_self(before: &[&str], test: &str) -> Command {
     watchdog::test();
     let this = std::env::current_exe().unwrap();
     let (program, before) = match before {
@@ -395,10 +407,10 @@ pub fn again(before: &[&str], test: &str) -> Command {
     command
 }
 
-/// Runs a test [`again`]: there is one of this name, and it passes.
+/// Runs a test in another process (see [`rerun_self`]), and checks that it exists and passes.
 #[track_caller]
-pub fn passes(command: &mut Command) {
+pub fn assert_passes(command: &mut Command) {
     let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }

@@ -1,4 +1,8 @@
-//! A stand-in for the Files.com session API: one user, on a loopback port, with httpmock.
+//! A stand-in for the Files.com session API, with one user, on a loopback port.
+
+#![allow(dead_code, reason = "the example uses a part of it")]
+
+use std::{env, thread};
 
 use httpmock::prelude::*;
 
@@ -7,9 +11,11 @@ pub const PASSWORD: &str = "password";
 pub const SESSION_ID: &str = "60525f92e859c4c3d74cb02fd176b1525901b525";
 pub const PARTIAL_SESSION_ID: &str = "partial-9f8e7d6c5b4a";
 pub const OTP: &str = "123456";
+/// What a `webauthn` device returns.
+pub const DEVICE_ANSWER: &str = r#"{"id":"device"}"#;
 
-/// Every attribute of the reference, and `timeout_at`. Neighbours differ, so that a pair that is
-/// swapped shows.
+/// Every attribute of the reference, and the three that newer servers send. Neighbours differ, so
+/// that a swapped pair is noticed.
 pub const SESSION: &str = r#"{
     "id": "60525f92e859c4c3d74cb02fd176b1525901b525",
     "language": "en",
@@ -31,10 +37,12 @@ pub const SESSION: &str = r#"{
     "use_provided_modified_at": true,
     "windows_mode_ftp": false,
     "timeout_at": "2026-11-22T18:00:00-05:00",
+    "home_path": "home",
+    "allowed_2fa_method_webauthn": true,
     "new_attribute": {"of": ["tomorrow", 1.5, null]}
 }"#;
 
-/// Users with the right password whose login comes to something else: name, status, a header, body.
+/// Users with the right password who get another response: name, status, a header, body.
 const REFUSED: &[(&str, u16, (&str, &str), &str)] = &[
     (
         "few-attributes",
@@ -68,9 +76,9 @@ const REFUSED: &[(&str, u16, (&str, &str), &str)] = &[
     ("broken", 500, ("x-a", "b"), "{}"),
 ];
 
-/// The attributes that are yes or no, in the order of the reference. The users `bits-0` to `bits-3`
-/// get the bits of each one's number, from 1 on, so no two of them agree for all four users.
-const YES_OR_NO: [&str; 12] = [
+/// The boolean attributes, in the order of the reference. The users `bits-0` to `bits-3` get the bits
+/// of each one's number, counted from 1, so that no two attributes agree for all four users.
+const BOOLEANS: [&str; 13] = [
     "multiple_regions",
     "read_only",
     "sftp_insecure_ciphers",
@@ -83,12 +91,13 @@ const YES_OR_NO: [&str; 12] = [
     "allowed_2fa_method_yubi",
     "use_provided_modified_at",
     "windows_mode_ftp",
+    "allowed_2fa_method_webauthn",
 ];
 
 const API: &str = "/api/rest/v1/sessions";
 
-/// Starts it: the user's login works, with or without the right code, any other is refused; a
-/// user named `totp` or `yubi` is asked for a second factor of that method.
+/// Starts it. The user can log in, with or without the right code. A user named `totp`, `yubi` or
+/// `webauthn` is asked for a second factor of that method. Any other login is refused.
 pub fn start() -> MockServer {
     let server = MockServer::start();
 
@@ -110,17 +119,18 @@ pub fn start() -> MockServer {
         members(&[("username", USERNAME), ("password", PASSWORD), ("otp", OTP)]),
         members(&[("username", "totp"), ("password", PASSWORD), ("otp", OTP)]),
         members(&[("username", "yubi"), ("otp", OTP), id]),
+        members(&[("username", "webauthn"), ("otp", DEVICE_ANSWER), id]),
     ] {
         server.mock(|when, then| {
             when.method(POST).path(API).header("content-type", "application/json").json_body(body);
             then.status(201).header("content-type", "application/json").body(SESSION);
         });
     }
-    for method in ["totp", "yubi"] {
+    for method in ["totp", "yubi", "webauthn"] {
         server.mock(|when, then| {
             let body = members(&[("username", method), ("password", PASSWORD)]);
             when.method(POST).path(API).json_body(body);
-            then.status(401).body(two_factor(method));
+            respond(then, 401, &two_factor(method));
         });
     }
     for bit in 0..4 {
@@ -128,7 +138,7 @@ pub fn start() -> MockServer {
             let username = format!("bits-{bit}");
             let body = members(&[("username", &username), ("password", PASSWORD)]);
             let mut session = members(&[("id", SESSION_ID)]);
-            for (i, name) in YES_OR_NO.iter().enumerate() {
+            for (i, name) in BOOLEANS.iter().enumerate() {
                 session[name] = ((i + 1) >> bit & 1 == 1).into();
             }
             when.method(POST).path(API).json_body(body);
@@ -139,24 +149,28 @@ pub fn start() -> MockServer {
         server.mock(|when, then| {
             let body_of_request = members(&[("username", username), ("password", PASSWORD)]);
             when.method(POST).path(API).json_body(body_of_request);
-            then.status(*status).header(header.0, header.1).body(*body);
+            respond(then.header(header.0, header.1), *status, body);
         });
     }
     server.mock(|when, then| {
         when.method(DELETE).path(API).header("x-filesapi-auth", SESSION_ID);
         then.status(204);
     });
-    // httpmock takes the first mock that matches, so these are for all the rest.
+    // httpmock uses the first mock that matches, so these get all other requests.
     server.mock(|when, then| {
         when.method(POST).path(API);
-        then.status(401).header("x-request-id", "5d4c3b2a").body(
+        respond(
+            then.header("x-request-id", "5d4c3b2a"),
+            401,
             r#"{"type":"not-authenticated/invalid-username-or-password","http-code":"401",
             "title":"Invalid Username Or Password","error":"Invalid username or password"}"#,
         );
     });
     server.mock(|when, then| {
         when.method(DELETE).path(API);
-        then.status(401).body(
+        respond(
+            then,
+            401,
             r#"{"type":"not-authenticated/invalid-session","error":"Invalid session","http-code":401}"#,
         );
     });
@@ -165,4 +179,43 @@ pub fn start() -> MockServer {
         then.status(200).body(r#"{"name":"My Site","subdomain":"mysite"}"#);
     });
     server
+}
+
+/// The variables of the example: where to log in, and who.
+pub const VARIABLES: [&str; 3] = ["FILES_BASE_URL", "FILES_USERNAME", "FILES_PASSWORD"];
+
+/// The values of the variables. If none is set, those of a stand-in that runs until the process
+/// ends. With `--serve` as an argument, prints them for a shell, and never returns.
+pub fn account() -> Result<[String; 3], String> {
+    let serve = env::args().any(|argument| argument == "--serve");
+    if !serve && VARIABLES.iter().any(|name| env::var_os(name).is_some()) {
+        let [url, username, password] =
+            VARIABLES.map(|name| env::var(name).map_err(|error| format!("{name}: {error}")));
+        return Ok([url?, username?, password?]);
+    }
+    let server = Box::leak(Box::new(start()));
+    let account = [server.base_url(), USERNAME.to_owned(), PASSWORD.to_owned()];
+    if !serve {
+        println!("a stand-in for Files.com runs at {}; to use your site, set", account[0]);
+        println!("{}", VARIABLES.join(", "));
+        return Ok(account);
+    }
+    println!("# a stand-in for Files.com, until this program is ended");
+    for (name, value) in VARIABLES.iter().zip(&account) {
+        println!("export {name}={value}");
+    }
+    loop {
+        thread::park();
+    }
+}
+
+/// Responds with a body. A typed refusal has its type in a header as well.
+fn respond(then: httpmock::Then, status: u16, body: &str) {
+    let mut then = then.status(status).body(body);
+    if let Ok(json) = serde_json::from_str::<serde_json::Value>(body) {
+        then = then.header("content-type", "application/json");
+        if let Some(error_type) = json["type"].as_str() {
+            then.header("x-files-error-class", error_type);
+        }
+    }
 }

@@ -1,13 +1,12 @@
-//! Certificates for the tests, and who has issued them.
+//! Certificates for the tests, issued by private CAs.
 
 use std::sync::Arc;
 
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
 };
+use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::server::{WantsServerCert, WebPkiClientVerifier};
-use rustls::{ConfigBuilder, RootCertStore, ServerConfig, WantsVerifier};
 
 /// A private CA.
 pub struct Ca {
@@ -15,7 +14,7 @@ pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// When a certificate is valid, in years.
+/// First and last year in which a certificate is valid.
 pub const VALID: (i32, i32) = (2020, 4000);
 pub const EXPIRED: (i32, i32) = (2020, 2021);
 pub const NOT_YET_VALID: (i32, i32) = (3999, 4000);
@@ -36,36 +35,13 @@ impl Ca {
         Ca { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// What a server with a certificate for `name` needs.
-    pub fn server(&self, name: &str, valid: (i32, i32)) -> Arc<ServerConfig> {
-        self.server_with(name, valid, ConfigBuilder::<ServerConfig, _>::with_no_client_auth)
+    /// What `Site::ca_pem` takes to trust this CA.
+    pub fn pem(&self) -> String {
+        self.certificate.pem()
     }
 
-    /// The same, for a server that wants a certificate of this CA from its clients.
-    pub fn server_for_clients_with_certificates(&self, name: &str) -> Arc<ServerConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.certificate.der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        let verifier = verifier.build().unwrap();
-        self.server_with(name, VALID, |config| config.with_client_cert_verifier(verifier))
-    }
-
-    /// A client's certificate of this CA, and its key.
-    pub fn client(&self) -> (Certificate, KeyPair) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(Vec::<String>::new()).unwrap();
-        (params.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-
-    fn server_with(
-        &self,
-        name: &str,
-        (from, to): (i32, i32),
-        clients: impl FnOnce(
-            ConfigBuilder<ServerConfig, WantsVerifier>,
-        ) -> ConfigBuilder<ServerConfig, WantsServerCert>,
-    ) -> Arc<ServerConfig> {
+    /// The configuration of a server with a certificate for `name`.
+    pub fn server(&self, name: &str, (from, to): (i32, i32)) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         params.not_before = date_time_ymd(from, 1, 1);
@@ -75,9 +51,10 @@ impl Ca {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        let config =
-            clients(config).with_single_cert(vec![certificate.der().clone()], key).unwrap();
         Arc::new(config)
     }
 }

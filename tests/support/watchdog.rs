@@ -1,5 +1,5 @@
-//! Ends a test binary that stands still, and says in which test: a broken deadline would else hang
-//! the whole run.
+//! Ends a test binary that makes no progress, and names the tests that are running: a broken time
+//! limit would otherwise hang the whole run.
 
 use std::cell::RefCell;
 use std::io::{self, Write};
@@ -8,17 +8,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long nothing may happen.
-const STANDS_STILL: Duration = Duration::from_secs(120);
-/// How long nothing may be seen to happen while something busy is going on, such as a build.
-const BUSY_STANDS_STILL: Duration = Duration::from_secs(900);
+/// Maximum time without progress.
+const LIMIT: Duration = Duration::from_secs(120);
+/// The same while something slow, such as a build, is running.
+const BUSY_LIMIT: Duration = Duration::from_secs(900);
 
-/// The tests that are running, and when one of them last did something.
+/// The names of the running tests, and the time of the last progress.
 static STATE: Mutex<(Vec<String>, Option<Instant>)> = Mutex::new((Vec::new(), None));
-/// How many are busy with something that takes its time and is not seen from here.
+/// The number of slow operations that are running.
 static BUSY: AtomicUsize = AtomicUsize::new(0);
 
-/// A test; it has ended when its thread has.
+/// A running test. It is dropped when the test's thread ends.
 struct Running(String);
 
 impl Drop for Running {
@@ -35,7 +35,7 @@ thread_local! {
     static THIS: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
-/// Says that the test of this thread is running.
+/// Registers the test of this thread.
 pub fn test() {
     THIS.with_borrow_mut(|this| {
         this.get_or_insert_with(|| {
@@ -51,12 +51,12 @@ pub fn test() {
     progress();
 }
 
-/// Says that something has happened.
+/// Reports progress.
 pub fn progress() {
     STATE.lock().unwrap().1 = Some(Instant::now());
 }
 
-/// Does something that takes its time, such as a build.
+/// Runs something slow, such as a build.
 pub fn busy<T>(work: impl FnOnce() -> T) -> T {
     test();
     BUSY.fetch_add(1, Ordering::Relaxed);
@@ -71,13 +71,13 @@ fn watch() {
         thread::sleep(Duration::from_secs(1));
         let state = STATE.lock().unwrap();
         let busy = BUSY.load(Ordering::Relaxed) > 0;
-        let limit = if busy { BUSY_STANDS_STILL } else { STANDS_STILL };
-        let still = state.1.is_some_and(|last| last.elapsed() > limit);
-        if still && !state.0.is_empty() {
-            // Past the test runner's capture.
+        let limit = if busy { BUSY_LIMIT } else { LIMIT };
+        let is_stuck = state.1.is_some_and(|last| last.elapsed() > limit);
+        if is_stuck && !state.0.is_empty() {
+            // Not captured by the test runner.
             let _ = writeln!(
                 io::stderr(),
-                "\n*** nothing has happened for {limit:?} in: {}",
+                "\n*** no progress for {limit:?} in: {}",
                 state.0.join(", ")
             );
             std::process::exit(101);

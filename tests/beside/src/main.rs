@@ -1,26 +1,36 @@
-//! One configuration for both: logs in, asks for the site's name with an agent of its own, logs out.
+//! Logs in as two users over http, and with a trusted and an untrusted certificate over https. The
+//! test looks at what the servers received.
 
 use std::env;
 use std::error::Error;
 
-use files_session::{Login, Session, Site};
+use files_session::{ErrorKind, Login, Session, Site};
 use ureq::Agent;
-use ureq::config::Config;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let config: Config = files_session::agent_config().max_redirects(0).build();
-    let site = Site::new(env::var("FILES_BASE_URL")?).config(config.clone());
-    let session = Session::login(&site, &Login::new("username", "password"))?;
-    let (name, value) = session.auth_header();
-    let agent: Agent = config.new_agent();
-    let site: Result<Named, _> = agent
-        .get(format!("{}/api/rest/v1/site", session.base_url()))
-        .header(name, value)
-        .call()
-        .and_then(|mut response| response.body_mut().read_json());
-    session.logout()?;
-    println!("{}", site?["name"]);
+    let variable = |name| env::var(name).map_err(|error| format!("{name}: {error}"));
+    let (http, https) = (variable("HTTP_URL")?, variable("HTTPS_URL")?);
+
+    let site = Site::new(&http);
+    let alice = Session::login(&site, &Login::new("alice", "password"))?;
+    let bob = Session::login(&site, &Login::new("bob", "password"))?;
+    alice.logout()?;
+    bob.logout()?;
+
+    // An agent of this crate has the features.
+    let agent: Agent = Agent::config_builder().proxy(None).build().into();
+    for _ in 0..2 {
+        agent.post(&http).send("{}")?;
+    }
+
+    let login = Login::new("username", "password");
+    let untrusted = Site::new(&https).ca_pem(&variable("OTHER_CA_PEM")?);
+    let error = Session::login(&untrusted, &login).expect_err("the certificate is not trusted");
+    assert_eq!(error.kind(), ErrorKind::Tls, "{error}");
+    let source = error.source().and_then(|source| source.downcast_ref());
+    assert!(!matches!(source, None | Some(ureq::Error::NativeTls(_))), "{source:?}");
+
+    let trusted = Site::new(&https).ca_pem(&variable("CA_PEM")?);
+    Session::login(&trusted, &login)?.logout()?;
     Ok(())
 }
-
-type Named = std::collections::HashMap<String, String>;

@@ -1,18 +1,32 @@
-//! A login and a logout with bare ureq and miniserde, as in a program that ships: with a time
-//! limit, small buffers, and a logout that closes its connection.
+//! A login and a logout with bare ureq and miniserde, as a real program would do it: with time
+//! limits, small buffers, and a logout that closes its connection.
 
+use std::error::Error;
 use std::time::Duration;
 
 use miniserde::{Deserialize, Serialize, json};
 use ureq::config::ConfigBuilder;
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::AgentScope;
 
-pub fn config() -> ConfigBuilder<AgentScope> {
-    ureq::Agent::config_builder()
+/// With the roots of a PEM text, or the built-in ones if it is empty.
+pub fn config(ca_pem: &str) -> Result<ConfigBuilder<AgentScope>, ureq::Error> {
+    let config = ureq::Agent::config_builder()
         .timeout_global(Some(Duration::from_secs(60)))
         .timeout_connect(Some(Duration::from_secs(10)))
         .input_buffer_size(17 * 1024)
-        .output_buffer_size(8 * 1024)
+        .output_buffer_size(8 * 1024);
+    if ca_pem.is_empty() {
+        return Ok(config);
+    }
+    let mut roots: Vec<Certificate> = Vec::new();
+    for item in parse_pem(ca_pem.as_bytes()) {
+        if let PemItem::Certificate(certificate) = item? {
+            roots.push(certificate);
+        }
+    }
+    let tls = TlsConfig::builder().root_certs(RootCerts::from(roots)).build();
+    Ok(config.tls_config(tls))
 }
 
 #[derive(Serialize)]
@@ -45,7 +59,7 @@ struct Session {
     windows_mode_ftp: Option<bool>,
 }
 
-pub fn cycle(agent: &ureq::Agent, url: &str) -> Result<(), Box<dyn std::error::Error>> {
+pub fn cycle(agent: &ureq::Agent, url: &str) -> Result<(), Box<dyn Error>> {
     let login = Login { username: "username".into(), password: "password".into() };
     let mut response = agent
         .post(format!("{url}/api/rest/v1/sessions"))

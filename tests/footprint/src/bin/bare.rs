@@ -1,11 +1,12 @@
-//! Logs in and out with bare ureq: bare BASE_URL TIMES [peak]
+//! Logs in and out with bare ureq.
 
+use std::error::Error;
 use std::process::ExitCode;
 
+#[path = "../args.rs"]
+mod args;
 #[path = "../bare.rs"]
 mod bare;
-#[path = "../peak.rs"]
-mod peak;
 
 fn main() -> ExitCode {
     match run() {
@@ -17,13 +18,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), Box<dyn std::error::Error>> {
-    let mut args = std::env::args().skip(1);
-    let (url, times) = (args.next().unwrap(), args.next().unwrap().parse().unwrap());
-    let agent: ureq::Agent = bare::config().build().into();
-    for _ in 0..times {
-        bare::cycle(&agent, &url)?;
+fn run() -> Result<(), Box<dyn Error>> {
+    let args = args::parse();
+    let agent: ureq::Agent = bare::config(&args.ca_pem)?.build().into();
+    for _ in 0..args.times {
+        bare::cycle(&agent, &args.url)?;
     }
-    peak::print(args.next());
+    args::print_peak();
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! Logs in and out with files-session: ours BASE_URL TIMES [peak]
+//! Logs in and out with files-session.
 
 use std::process::ExitCode;
 
-use files_session::{Login, Session, Site};
+use files_session::{Error, Login, Session, Site};
 
-#[path = "../peak.rs"]
-mod peak;
+#[path = "../args.rs"]
+mod args;
 
 fn main() -> ExitCode {
     match run() {
@@ -17,14 +17,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), files_session::Error> {
-    let mut args = std::env::args().skip(1);
-    let (url, times) = (args.next().unwrap(), args.next().unwrap().parse().unwrap());
-    let site = Site::new(&url);
-    for _ in 0..times {
+fn run() -> Result<(), Error> {
+    let args = args::parse();
+    let mut site = Site::new(&args.url);
+    if !args.ca_pem.is_empty() {
+        site = site.ca_pem(&args.ca_pem);
+    }
+    for _ in 0..args.times {
         let session = Session::login(&site, &Login::new("username", "password"))?;
         session.logout()?;
     }
-    peak::print(args.next());
+    args::print_peak();
     Ok(())
 }
