@@ -12,6 +12,7 @@
 //! - A connection with unread bytes in a buffer of the TLS library does not count as open.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{io, thread};
@@ -49,11 +50,14 @@ struct CacheEntry {
 }
 
 impl Shared {
-    /// An agent with no connection yet, which connects to these addresses: the proxy's, if the
-    /// configuration has one, or else the site's.
+    /// An agent for one connection, to these addresses: the proxy's if the configuration has one,
+    /// otherwise the site's.
     pub(crate) fn agent(self: &Arc<Self>, config: Config, addresses: Vec<SocketAddr>) -> Agent {
-        let connector =
-            BoundedConnector { shared: self.clone(), has_proxy: config.proxy().is_some() };
+        let connector = BoundedConnector {
+            shared: self.clone(),
+            has_proxy: config.proxy().is_some(),
+            has_connected: AtomicBool::new(false),
+        };
         Agent::with_parts(config, connector, Addresses(addresses))
     }
 
@@ -173,13 +177,14 @@ impl Resolver for Addresses {
     }
 }
 
-/// ureq's connector, with its failures marked and its connections bounded.
+/// ureq's connector, for one connection, with its failures marked and its connection bounded.
 ///
 /// For a proxy, ureq calls it again from within the first call.
 #[derive(Debug)]
 struct BoundedConnector {
     shared: Arc<Shared>,
     has_proxy: bool,
+    has_connected: AtomicBool,
 }
 
 impl Connector<()> for BoundedConnector {
@@ -190,13 +195,12 @@ impl Connector<()> for BoundedConnector {
         details: &ConnectionDetails,
         _: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
-        // Only a request over the kept connection has a configuration of its own. If that
-        // connection is no longer open, the next one needs a lookup and the current proxy first.
-        if details.request_level {
+        let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
+        // Another connection needs a lookup and the current proxy first, and so another agent.
+        if !is_to_proxy && self.has_connected.swap(true, Ordering::Relaxed) {
             let (stage, source) = (Stage::Reuse, Error::ConnectionFailed);
             return Err(ConnectError { stage, by_proxy: false, source }.into());
         }
-        let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
         let deadline = is_to_proxy.then(|| Instant::now() + *details.timeout.after);
         let error = match self.shared.connector.connect(details, None) {
             Ok(inner) => return Ok(inner.map(|inner| BoundedTransport::new(inner, deadline))),

@@ -171,7 +171,7 @@ typedef struct files_session_options {
     const char *password;
     /* The code of a second factor that is known in advance. NULL: none. */
     const char *otp;
-    /* The id of a login that was begun before. NULL: none. */
+    /* The id of a login that waits for its second factor. NULL: none. */
     const char *partial_session_id;
     /* The language of the site's messages, as in Accept-Language: "de". NULL: the site chooses. */
     const char *language;
@@ -269,8 +269,8 @@ FILES_SESSION_API files_session_status files_session_resume(const files_session_
                                                             files_session_error **error);
 
 /*
- * Logs out, with the options of the login. It is retried if no response came, or after 429, 503 and
- * any other 5xx. You may repeat it after an error. The session keeps its attributes, and you still
+ * Logs out, with the options of the login. It is retried if no response came, and after 429 and any
+ * 5xx. You may repeat it after an error. The session keeps its attributes, and you still
  * free it.
  */
 FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
@@ -292,7 +292,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
 /*
  * Ends all running calls whose options have this canceller, and the logouts of their sessions, with
  * FILES_SESSION_CANCELLED. All later ones fail the same way, and a canceller is never reset: to log
- * out after all, resume the session without a canceller.
+ * out anyway, resume the session without a canceller. A call that has already got its result
+ * returns it.
  *
  * Call it from any thread, but not from a signal handler. It doesn't wait for the calls to end.
  * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends after
@@ -428,8 +429,8 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  *
  * fork. A session and its open connection belong to one of the two processes. The other one may
  * only free its copy: two logouts over one connection break each other. Both may make new sessions.
- * In the child of a process with several threads, POSIX allows hardly anything before exec, and
- * none of these functions.
+ * In the child of a multithreaded process, POSIX allows only async-signal-safe functions before
+ * exec. None of these is one.
  *
  * pthread_cancel. A thread that is cancelled during a call or a free is cancelled after it, at its
  * next cancellation point: install a cleanup handler that frees the result. The thread's
@@ -484,9 +485,9 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * every option. The SONAME names the versions that are compatible: major and minor version as long
  * as the major version is 0 (libfiles_session.so.0.3), only the major version after that. Within
  * one SONAME, functions keep their signatures and options keep their places. Later versions may add
- * functions, statuses, and options at the end: a program runs with a later library as it is, and
- * with an earlier one if it uses nothing that the earlier one lacks. For another SONAME, compile
- * the program again.
+ * functions, statuses, and options at the end: a program runs unchanged with a later library,
+ * and with an earlier one if it uses only what that one has. For another SONAME, compile the
+ * program again.
  */
 
 #ifdef __cplusplus

@@ -314,6 +314,20 @@ fn a_logout_survives_a_dropped_connection() {
 }
 
 #[test]
+fn a_kept_connection_that_breaks_costs_a_retry_but_no_error() {
+    for (retries, breaks, deletes) in [(0, 1, 2), (0, 9, 2), (3, 1, 2), (3, 9, 4)] {
+        let server = Server::with(move |request| match &*request.line {
+            "POST /api/rest/v1/sessions" => Reply::session(),
+            _ if request.number <= breaks => Reply::nothing().then_close(),
+            _ => Reply::no_content(),
+        });
+        let session = Session::login(&server.site().retries(retries), &login()).unwrap();
+        assert_eq!(session.logout().is_ok(), breaks == 1, "{retries} {breaks}");
+        assert_eq!(server.requests().len(), 1 + deletes, "{retries} {breaks}");
+    }
+}
+
+#[test]
 fn a_logout_may_be_called_again_after_an_error() {
     let server = Server::new([Reply::http(500, "", "{}"), Reply::no_content()]);
     let session = Session::resume(&server.site().retries(0), "id").unwrap();
