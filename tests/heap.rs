@@ -26,13 +26,17 @@ fn count(more: usize, less: usize) {
         IN_USE.try_with(|in_use| in_use.set(in_use.get().wrapping_add(more).wrapping_sub(less)));
 }
 
+fn is_searching() -> bool {
+    IS_SEARCHING.try_with(Cell::get).unwrap_or(false)
+}
+
 /// Counts the needles in memory that is about to be freed.
 ///
 /// # Safety
 /// `block` is valid for reads of `size` bytes, which may be uninitialised.
 #[allow(unsafe_code)]
 unsafe fn search(block: *const u8, size: usize) {
-    if !IS_SEARCHING.try_with(Cell::get).unwrap_or(false) || size < NEEDLE.len() {
+    if !is_searching() || size < NEEDLE.len() {
         return;
     }
     let first = NEEDLE[0];
@@ -53,8 +57,9 @@ unsafe fn search(block: *const u8, size: usize) {
 unsafe impl GlobalAlloc for Watching {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 0);
+        // Zeroed, because a server's thread may have freed this memory with a password in it.
         // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
+        unsafe { if is_searching() { System.alloc_zeroed(layout) } else { System.alloc(layout) } }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -72,7 +77,11 @@ unsafe impl GlobalAlloc for Watching {
         // move.
         unsafe {
             search(block, layout.size());
-            System.realloc(block, layout, size)
+            let block = System.realloc(block, layout, size);
+            if is_searching() && size > layout.size() && !block.is_null() {
+                block.add(layout.size()).write_bytes(0, size - layout.size());
+            }
+            block
         }
     }
 }
