@@ -30,9 +30,6 @@ mod canceller;
 mod capi;
 mod connect;
 mod error;
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub mod fuzzing;
 mod json;
 mod limits;
 mod login;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use miniserde::json::{self as miniserde_json, Array, Object, Value};
-use ureq::http::HeaderMap;
+use ureq::http::{HeaderMap, StatusCode};
 use ureq::{Agent, Body};
 
 use crate::error::{ApiError, Error, ErrorKind, TwoFactor};
@@ -13,13 +13,8 @@ use crate::limits::MAX_BODY_BYTES;
 
 /// A response, read within its bounds.
 pub(crate) struct Response {
-    status: u16,
-    /// The headers that matter.
-    retry_after: Option<Duration>,
-    location: Option<String>,
-    request_id: Option<String>,
-    error_class: Option<String>,
-    files_host: Option<String>,
+    status: StatusCode,
+    headers: HeaderMap,
     body: Vec<u8>,
 }
 
@@ -30,6 +25,10 @@ pub(crate) struct Success {
     /// The agent that may keep the connection open.
     pub(crate) agent: Option<Agent>,
 }
+
+const ERROR_CLASS: &str = "x-files-error-class";
+const FILES_HOST: &str = "x-files-host";
+const REQUEST_ID: &str = "x-request-id";
 
 const NOT_FILES_API: &str = "is not from the Files.com API";
 
@@ -46,16 +45,8 @@ impl Response {
         wants_body: bool,
     ) -> Result<Response, ureq::Error> {
         let (head, body) = response.into_parts();
-        let text = |name| text(&head.headers, name);
-        let mut response = Response {
-            status: head.status.as_u16(),
-            retry_after: text("retry-after").and_then(seconds),
-            location: text("location").map(without_secrets),
-            request_id: text("x-request-id").map(ToOwned::to_owned),
-            error_class: text("x-files-error-class").map(ToOwned::to_owned),
-            files_host: text("x-files-host").map(ToOwned::to_owned),
-            body: Vec::new(),
-        };
+        let mut response =
+            Response { status: head.status, headers: head.headers, body: Vec::new() };
         if head.status.is_redirection() || (head.status.is_success() && !wants_body) {
             return Ok(response);
         }
@@ -72,18 +63,18 @@ impl Response {
 
     /// What the response means: the one place that decides it.
     pub(crate) fn into_success(self) -> Result<Success, Error> {
-        match self.status {
-            200..=299 => Ok(Success { status: self.status, body: self.body, agent: None }),
-            300..=399 => Err(Error::redirect(self.status, self.location)),
+        let status = self.status.as_u16();
+        match status {
+            200..=299 => Ok(Success { status, body: self.body, agent: None }),
+            300..=399 => Err(Error::redirect(status, self.header("location").map(without_secrets))),
             403 if self.body.starts_with(MISMATCH_TEXT) => {
                 Err(Error::refused(ErrorKind::RegionMismatch, self.text_mismatch()))
             }
             _ if self.is_api_refusal() => {
-                let refusal = self.refusal();
-                let kind = ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status);
+                let (kind, refusal) = self.refusal();
                 Err(Error::refused(kind, refusal))
             }
-            _ => Err(Error::unexpected(self.status, NOT_FILES_API, self.retry_after)),
+            _ => Err(Error::unexpected(status, NOT_FILES_API, self.retry_after())),
         }
     }
 
@@ -92,51 +83,71 @@ impl Response {
     /// because gateways send them for the API. So is an empty body, except with the 404 or 405 of
     /// any web server.
     fn is_api_refusal(&self) -> bool {
-        if self.status < 400 {
-            return false;
-        }
+        let status = self.status.as_u16();
         match without_byte_order_mark(&self.body).trim_ascii().first() {
-            _ if self.error_class.is_some() => true,
+            _ if status < 400 => false,
+            _ if self.header(ERROR_CLASS).is_some() => true,
             Some(b'{') => true,
-            Some(_) => matches!(self.status, 429 | 503),
-            None => !matches!(self.status, 404 | 405),
+            Some(_) => matches!(status, 429 | 503),
+            None => !matches!(status, 404 | 405),
         }
     }
 
     /// The refusal, with everything that can be read. Missing and mistyped members are skipped.
     #[cold]
-    fn refusal(self) -> ApiError {
+    fn refusal(&self) -> (ErrorKind, ApiError) {
         let text = String::from_utf8_lossy(without_byte_order_mark(&self.body));
         let mut body = json::parse(&text).and_then(Object::from_value).unwrap_or_default();
-        let mut refusal = ApiError::new(self.status);
+        let mut refusal = ApiError::new(self.status.as_u16());
         let first = take(&mut body, "errors").and_then(|list: Array| list.into_iter().next());
         let (first_type, first_message) = first.map(first_error).unwrap_or_default();
-        refusal.error_type = take_text(&mut body, "type").or(self.error_class).or(first_type);
+        let error_type = take_text(&mut body, "type").or_else(|| self.owned(ERROR_CLASS));
+        refusal.error_type = error_type.or(first_type);
         refusal.title = take_text(&mut body, "title");
         refusal.message = take_text(&mut body, "error").or(first_message);
-        refusal.request_id = take_text(&mut body, "instance").or(self.request_id);
-        refusal.retry_after = self.retry_after;
+        refusal.request_id = take_text(&mut body, "instance").or_else(|| self.owned(REQUEST_ID));
+        refusal.retry_after = self.retry_after();
         if let Some(data) = take(&mut body, "data") {
             add_data(&mut refusal, data);
         }
-        match ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status) {
+        let kind = ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status);
+        match kind {
             ErrorKind::TwoFactorRequired => drop(refusal.two_factor.get_or_insert_default()),
-            ErrorKind::RegionMismatch => refusal.host = refusal.host.or(self.files_host),
+            ErrorKind::RegionMismatch => {
+                refusal.host = refusal.host.or_else(|| self.owned(FILES_HOST));
+            }
             _ => {}
         }
-        refusal
+        (kind, refusal)
     }
 
     /// The region mismatch of an older server.
     #[cold]
-    fn text_mismatch(self) -> ApiError {
+    fn text_mismatch(&self) -> ApiError {
         ApiError {
-            error_type: self.error_class,
+            error_type: self.owned(ERROR_CLASS),
             message: Some(String::from_utf8_lossy(&self.body).into_owned()),
-            request_id: self.request_id,
-            host: self.files_host,
-            ..ApiError::new(self.status)
+            request_id: self.owned(REQUEST_ID),
+            host: self.owned(FILES_HOST),
+            ..ApiError::new(self.status.as_u16())
         }
+    }
+
+    /// The value of a header, unless it is empty or not ASCII.
+    fn header(&self, name: &str) -> Option<&str> {
+        let value = self.headers.get(name).and_then(|value| value.to_str().ok());
+        value.filter(|text| !text.is_empty())
+    }
+
+    fn owned(&self, name: &str) -> Option<String> {
+        self.header(name).map(ToOwned::to_owned)
+    }
+
+    /// `Retry-After` in seconds.
+    fn retry_after(&self) -> Option<Duration> {
+        let text = self.header("retry-after")?;
+        let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
     }
 }
 
@@ -170,11 +181,6 @@ impl Success {
         Success { status: 204, body: Vec::new(), agent: None }
     }
 
-    #[cfg(fuzzing)]
-    pub(crate) fn created(body: &[u8]) -> Success {
-        Success { status: 201, body: body.to_vec(), agent: None }
-    }
-
     /// The JSON object in the body.
     pub(crate) fn json_object(&self) -> Result<Object, Error> {
         let value = self.json().map_err(|reason| self.unexpected(reason))?;
@@ -198,32 +204,6 @@ impl Success {
     pub(crate) fn unexpected(&self, reason: &str) -> Error {
         Error::unexpected(self.status, reason, None)
     }
-}
-
-#[cfg(fuzzing)]
-impl Response {
-    pub(crate) fn from_parts(status: u16, body: &[u8]) -> Response {
-        Response {
-            status,
-            retry_after: None,
-            location: None,
-            request_id: None,
-            error_class: None,
-            files_host: None,
-            body: body.to_vec(),
-        }
-    }
-}
-
-/// The value of a header, unless it is empty or not ASCII.
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).and_then(|value| value.to_str().ok()).filter(|text| !text.is_empty())
-}
-
-/// A `Retry-After` in seconds.
-fn seconds(text: &str) -> Option<Duration> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
 }
 
 /// RFC 8259, section 8.1 allows a reader to ignore it.
