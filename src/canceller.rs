@@ -130,16 +130,20 @@ mod tests {
     fn a_canceller_keeps_no_agent_of_an_ended_call() {
         let canceller = Canceller::new();
         let agent = Agent::new_with_defaults();
-        {
-            let _first = canceller.watch(&agent);
-            let _second = canceller.watch(&agent);
-            assert_eq!(canceller.lock().agents.len(), 2);
-        }
-        assert!(canceller.lock().agents.is_empty());
+        let numbers =
+            || -> Vec<u64> { canceller.lock().agents.iter().map(|(number, _)| *number).collect() };
+        let first = canceller.watch(&agent);
+        let second = canceller.watch(&agent);
+        assert_eq!(numbers(), [0, 1]);
+        drop(second);
+        assert_eq!(numbers(), [0]);
+        drop(first);
+        assert!(numbers().is_empty());
         let running = canceller.watch(&agent);
         canceller.cancel();
         let _later = canceller.watch(&agent);
-        assert!(canceller.lock().agents.is_empty());
+        assert!(numbers().is_empty());
         drop(running);
+        assert_eq!(format!("{canceller:?}"), "Canceller { is_cancelled: true }");
     }
 }

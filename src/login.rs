@@ -208,17 +208,6 @@ mod tests {
     }
 
     #[test]
-    fn a_login_of_64_kib_is_sent_and_a_larger_one_is_invalid() {
-        let frame = r#"{"username":"","password":"p"}"#.len();
-        let longest = "u".repeat(65_536 - frame);
-        assert_eq!(body(Login::new(&longest, "p")).len(), 65_536);
-        for (username, password) in [(longest.as_str(), "pp"), (&longest, "\"")] {
-            let error = Login::new(username, password).to_json().unwrap_err().to_string();
-            assert!(error.contains("larger than 64 KiB"), "{error}");
-        }
-    }
-
-    #[test]
     fn the_second_request_depends_on_methods_and_code() {
         let yubikey = "cccccbdefghijklnrtuvcccccbdefghijklnrtuvcccc";
         for (methods, partial_session_id, code, without_password) in [

@@ -15,7 +15,7 @@ use crate::response::Success;
 use crate::site::Site;
 
 /// Sends a call as often as the rules allow. Returns the last result, and the site that it came
-/// from. The first attempt goes over the connection that `kept` has open, if it still has one.
+/// from. The first attempt reuses the connection of `kept`, if it is still open.
 pub(crate) fn send(
     site: &Site,
     call: &Call,

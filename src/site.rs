@@ -152,7 +152,7 @@ impl Site {
         self
     }
 
-    /// Uses no proxy, whatever the environment says.
+    /// Uses no proxy, even if the environment names one.
     #[must_use]
     pub fn no_proxy(mut self) -> Self {
         self.proxy = Ok(ProxyChoice::Setting(None));
