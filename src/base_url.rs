@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_that_are_taken() {
+    fn accepted_addresses() {
         for (url, origin) in [
             ("https://mysite.files.com", "https://mysite.files.com"),
             ("https://mysite.files.com/", "https://mysite.files.com"),
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_are_refused() {
+    fn rejected_addresses() {
         let too_long = "a".repeat(254);
         for (url, message) in [
             ("", "has no host"),

@@ -78,14 +78,15 @@ impl Canceller {
         drop(self.0.changed.wait_timeout_while(self.lock(), limit, waits));
     }
 
-    /// Makes every [`wait`](Canceller::wait) look at its `is_done`.
+    /// Makes every [`wait`](Canceller::wait) check its `is_done` again.
     pub(crate) fn wake(&self) {
-        // With the lock, no thread is between its look and its wait.
+        // While the lock is held, no thread is between its check and its wait.
         let _state = self.lock();
         self.0.changed.notify_all();
     }
 
-    /// Shuts the agent down at the cancellation, or at once after it, until the guard is dropped.
+    /// Shuts the agent down on cancellation, or at once if already cancelled, until the guard is
+    /// dropped.
     pub(crate) fn watch(&self, agent: &Agent) -> Watch<'_> {
         let mut state = self.lock();
         let number = state.next;

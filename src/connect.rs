@@ -61,8 +61,8 @@ impl Shared {
         Agent::with_parts(config, connector, Addresses(addresses))
     }
 
-    /// The addresses of a host, from the cache or by a lookup. If the lookup fails, the last known
-    /// addresses are used; so it gets half of the limit if there are any.
+    /// The addresses of a host, from the cache or a lookup. If the lookup fails, the last known
+    /// addresses are used. If there are any, the lookup gets only half of the limit.
     pub(crate) fn look_up(
         &self,
         (host, port): (&str, u16),
@@ -136,8 +136,8 @@ fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
 }
 
-/// Runs `work` in a thread, because getaddrinfo has no timeout. At the end of the limit, or at the
-/// cancellation, the thread is left behind.
+/// Runs `work` in a thread, because getaddrinfo has no timeout. If the limit expires or the
+/// call is cancelled, the thread is abandoned.
 fn run_with_timeout<T: Send + 'static>(
     limit: Duration,
     canceller: &Canceller,
@@ -196,7 +196,7 @@ impl Connector<()> for BoundedConnector {
         _: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
         let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
-        // Another connection needs a lookup and the current proxy first, and so another agent.
+        // Another connection needs a lookup and the current proxy first, so it needs another agent.
         if !is_to_proxy && self.has_connected.swap(true, Ordering::Relaxed) {
             let (stage, source) = (Stage::Reuse, Error::ConnectionFailed);
             return Err(ConnectError { stage, by_proxy: false, source }.into());
@@ -233,7 +233,7 @@ impl BoundedTransport {
         BoundedTransport { inner, received: 0, tunnel_deadline, last_timeout: None }
     }
 
-    /// Reduces a timeout to what is left of the tunnel's.
+    /// Caps a timeout at the time left for opening the tunnel.
     fn clamp(&mut self, mut timeout: NextTimeout) -> NextTimeout {
         if let Some(deadline) = self.tunnel_deadline {
             let left = deadline.saturating_duration_since(Instant::now());

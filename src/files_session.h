@@ -24,7 +24,7 @@
  * Rules for every function:
  *
  * - Strings that you pass are UTF-8 and end with a NUL. They are read during the call only. The
- *   library keeps no copy of a password.
+ *   library keeps no copy of the login's password.
  * - Strings that you get are UTF-8 and end with a NUL. They belong to the session or the error, and
  *   are valid until you free it. JSON allows a NUL inside a string: it becomes U+2400, the symbol
  *   for NUL, so no string is truncated.
@@ -85,7 +85,8 @@ typedef struct files_session_canceller files_session_canceller;
  *
  * Worth retrying later with the same arguments: CONNECT, TIMEOUT, TRANSPORT, RATE_LIMITED and
  * SERVICE_UNAVAILABLE. After any of these but CONNECT, and after CANCELLED, a login may have been
- * carried out: a session that nobody knows may be open until it expires, and a code may be used up.
+ * carried out: a session whose id was lost may stay open until it expires, and a code may be used
+ * up.
  */
 typedef int32_t files_session_status;
 enum {
@@ -178,8 +179,9 @@ typedef struct files_session_options {
     /* The whole value of User-Agent. A site may bind a session to it, so send the same one with
      * other requests. NULL: "files-session/0.3.0". */
     const char *user_agent;
-    /* Certificates to trust instead of the built-in ones, as PEM text (not a file name), for a
-     * private certificate authority. NULL: the built-in ones. */
+    /* Certificates to trust instead of the default ones, as PEM text (not a file name), for a
+     * private certificate authority. NULL: the built-in roots or the system's, depending on how the
+     * library was built. */
     const char *ca_pem;
     /* A proxy, such as "http://user:password@proxy.example:3128". "": none. NULL: the
      * environment's. */
@@ -216,7 +218,7 @@ FILES_SESSION_API void files_session_options_init(files_session_options *options
 /* ---- Calls -------------------------------------------------------------------------------------
  *
  * A call that takes `session` sets *session to a new session if it returns FILES_SESSION_OK, and to
- * NULL otherwise. `session` must not be NULL.
+ * NULL otherwise. If `session` is NULL, it returns FILES_SESSION_INVALID_INPUT.
  *
  * A call sets *error to NULL if it returns FILES_SESSION_OK, and to a new error otherwise. `error`
  * may be NULL if you don't need it.
@@ -242,11 +244,11 @@ FILES_SESSION_API files_session_status files_session_login(const files_session_o
  * If *error is the challenge, it is read first, and freed before *error is overwritten. For this
  * comparison, *error must be initialised here, to NULL or to an error.
  *
- * The answer is sent to the host that asked, even if that is another region's and not base_url. It
- * is sent with the partial session id and without the password if the code comes from a device: a
- * Yubikey code if "yubi" is offered (32 to 48 letters of cbdefghijklnrtuv, or any code if nothing
- * else is offered), or the JSON object that a device returned if "u2f" or "webauthn" is offered.
- * Any other code is sent with user name and password.
+ * The answer is sent to the host that asked, even if that host is in another region and is not
+ * base_url. It contains the partial session id instead of the password if the code comes from a
+ * device: a Yubikey code if "yubi" is offered (32 to 48 letters of cbdefghijklnrtuv, or any code if
+ * nothing else is offered), or the JSON object that a device returned if "u2f" or "webauthn" is
+ * offered. Any other code is sent with user name and password.
  */
 FILES_SESSION_API files_session_status files_session_answer(const files_session_options *options,
                                                             const files_session_error *challenge,
@@ -255,11 +257,11 @@ FILES_SESSION_API files_session_status files_session_answer(const files_session_
                                                             files_session_error **error);
 
 /*
- * Makes a session of an id that you saved, with the base_url that you saved beside it
- * (files_session_base_url). The id is a secret: save it in a file with mode 0600. Sends nothing;
- * all other attributes are absent. username, password, otp and partial_session_id are ignored. An
- * id that is not a valid header value, or a site that no call could use, is
- * FILES_SESSION_INVALID_INPUT.
+ * Makes a session from an id that you saved. Set options->base_url to the files_session_base_url
+ * that you saved with it. The id is a secret: save it in a file with mode 0600. Sends nothing; all
+ * other attributes are absent. username, password, otp and partial_session_id are ignored. Returns
+ * FILES_SESSION_INVALID_INPUT if the id is not a valid header value, or if the settings would make
+ * any call fail.
  *
  * GET {base_url}/api/rest/v1/site with the header below tells whether the session is still valid.
  */
@@ -269,9 +271,9 @@ FILES_SESSION_API files_session_status files_session_resume(const files_session_
                                                             files_session_error **error);
 
 /*
- * Logs out, with the options of the login. It is retried if no response came, and after 429 and any
- * 5xx. You may repeat it after an error. The session keeps its attributes, and you still
- * free it.
+ * Logs out, with the options of the login. It is retried after a broken or missing response (once
+ * even without retries, if the login's connection breaks), and after 429 and any 5xx. You may
+ * repeat it after an error. The session keeps its attributes, and you must still free it.
  */
 FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
                                                             files_session_error **error);
@@ -377,15 +379,16 @@ FILES_SESSION_API bool files_session_site_id(const files_session *session, int64
 
 /* ---- Facts of an error -------------------------------------------------------------------------*/
 
-/* One sentence for people: what went wrong, and what to do. The library puts no secret into it. The
- * site's own words, if it quotes them, are truncated, with control characters escaped. Never
- * absent. */
+/* One sentence for people: what went wrong, and what to do; after it, in brackets, the underlying
+ * error. The library puts no secret into it. The site's own words, if it quotes them, are truncated,
+ * with control characters escaped. Never absent. */
 FILES_SESSION_API const char *files_session_error_message(const files_session_error *error);
 /* The status that was returned with this error. FILES_SESSION_OK if `error` is NULL. */
 FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
 /* The HTTP status of the response, or 0 if there was none. */
 FILES_SESSION_API int files_session_error_http_status(const files_session_error *error);
-/* The target of a redirect, without query and fragment. NULL if the response is not a redirect. */
+/* The target of a redirect, without user info, query and fragment. NULL if the response is not a
+ * redirect, or names no target. */
 FILES_SESSION_API const char *files_session_error_location(const files_session_error *error);
 
 /*
@@ -427,10 +430,10 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * Ending a call. Only a canceller or a time limit ends a running call. A signal handler that
  * returns does not, nor does pthread_cancel. exit() during a call is safe.
  *
- * fork. A session and its open connection belong to one of the two processes. The other one may
- * only free its copy: two logouts over one connection break each other. Both may make new sessions.
- * In the child of a multithreaded process, POSIX allows only async-signal-safe functions before
- * exec. None of these is one.
+ * fork. Use a session in only one of the two processes. The other process may only free its copy,
+ * because two logouts over one connection break each other. Both may make new sessions. In the
+ * child of a multithreaded process, POSIX allows only async-signal-safe functions before exec. No
+ * function of this library is async-signal-safe.
  *
  * pthread_cancel. A thread that is cancelled during a call or a free is cancelled after it, at its
  * next cancellation point: install a cleanup handler that frees the result. The thread's
@@ -460,17 +463,17 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * makes a connection. If another thread calls setenv or putenv meanwhile, that is a data race in
  * the C library.
  *
- * Stack. 128 KiB is enough for any function, with the longest certificate chain that is accepted,
- * and with any that is rejected.
+ * Stack. 128 KiB is enough for any function, even with the longest certificate chain that is
+ * accepted, and with any chain that is rejected.
  *
  * Threads of its own. The library starts one thread for each lookup of a name, and none for
  * localhost or an IP address. Its stack has 256 KiB, and it inherits the signal mask of the caller:
- * block signals before the call if it must not receive them. It ends with the lookup, which is
- * after the call only if the call was cancelled or ran out of time.
+ * block signals before the call if it must not receive them. It ends with the lookup. That may be
+ * after the call if the lookup exceeded its time limit or the call was cancelled.
  *
  * Heap. On 64-bit Linux, with the built-in roots, an open session holds at most 36 KB over http.
- * Over https it holds at most 100 KB, plus about 40 KB for its TLS configuration, which each
- * session in C has of its own, plus about the size of ca_pem. Certificate chains larger than 4 KB
+ * Over https it holds at most 100 KB. In C, each session also has its own TLS configuration,
+ * which takes about 40 KB plus about the size of ca_pem. Certificate chains larger than 4 KB
  * and tickets that a server sends add their size. After the logout, a session holds nothing of its
  * connection.
  *
@@ -482,8 +485,8 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * RTLD_NODELETE or -Wl,-z,nodelete.
  *
  * ABI. The numbers of the statuses never change, nor does the rule that zero is the default of
- * every option. The SONAME names the versions that are compatible: major and minor version as long
- * as the major version is 0 (libfiles_session.so.0.3), only the major version after that. Within
+ * every option. The SONAME contains the part of the version that must match: major and minor
+ * while the major version is 0 (libfiles_session.so.0.3), only the major version after that. Within
  * one SONAME, functions keep their signatures and options keep their places. Later versions may add
  * functions, statuses, and options at the end: a program runs unchanged with a later library,
  * and with an earlier one if it uses only what that one has. For another SONAME, compile the

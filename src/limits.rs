@@ -31,9 +31,9 @@ pub(crate) const MAX_WRITE_BYTES: usize = 1024;
 /// Maximum size of a login's JSON text, in bytes.
 pub(crate) const MAX_LOGIN_BYTES: usize = 64 * 1024;
 
-/// Maximum number of values in a JSON text, a list or an object counted as four. Real responses
-/// have about 30. The parser spends 50 bytes and more on each, so a body full of them would cost a
-/// multiple of its size.
+/// Maximum number of values in a JSON text; a list or an object counts as four. Real responses have
+/// about 30. The parser uses 50 bytes or more for each, so a body full of them would take several
+/// times its size in memory.
 pub(crate) const MAX_JSON_COST: usize = 1024;
 
 /// Maximum length of a foreign text in a message, in characters.

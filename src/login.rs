@@ -36,7 +36,7 @@ impl<'a> Login<'a> {
         Login { password: Some(password), ..Login::without_password(username) }
     }
 
-    /// The second request of some two-factor logins has no password.
+    /// A login without a password, as in the second request of some two-factor logins.
     pub(crate) fn without_password(username: &'a str) -> Self {
         Login {
             username,
@@ -69,9 +69,9 @@ impl<'a> Login<'a> {
         self
     }
 
-    /// Turns this login into the second request of a two-factor login. `two_factor` is what the
-    /// refusal asked for ([`Error::two_factor`](crate::Error::two_factor)), `code` is the answer.
-    /// It is sent to the host that asked, even if that is another region's.
+    /// Turns this login into the second request of a two-factor login. `two_factor` comes from the
+    /// refusal ([`Error::two_factor`](crate::Error::two_factor)), `code` from the user. The request
+    /// is sent to the host that asked, even if that host is in another region.
     ///
     /// The partial session id takes the place of the password if the code comes from a device: a
     /// Yubikey code if `yubi` is offered (32 to 48 letters of `cbdefghijklnrtuv`, or any code if
@@ -100,8 +100,8 @@ impl<'a> Login<'a> {
 
     /// The JSON text of the request, with the members that are set.
     ///
-    /// It is written here and not by miniserde, whose text grows as it is written: each time it
-    /// moves, it leaves a copy of the password behind in freed memory.
+    /// It is not written by miniserde, whose buffer grows as it is written: each reallocation would
+    /// leave a copy of the password in freed memory.
     pub(crate) fn to_json(self) -> Result<Vec<u8>, InvalidInput> {
         let members = [
             ("username", Some(self.username)),

@@ -32,7 +32,7 @@ const REQUEST_ID: &str = "x-request-id";
 
 const NOT_FILES_API: &str = "is not from the Files.com API";
 
-/// What older servers begin the plain text of a region mismatch with.
+/// The start of the plain-text region mismatch that older servers send.
 const MISMATCH_TEXT: &[u8] = b"You have connected to a URL";
 
 impl Response {
@@ -78,10 +78,10 @@ impl Response {
         }
     }
 
-    /// Whether a status outside 2xx and 3xx is a refusal of this API, not of another server in its
-    /// place. It is if the header names a type, or if the body is a JSON object. A 429 or 503 is,
-    /// because gateways send them for the API. So is an empty body, except with the 404 or 405 of
-    /// any web server.
+    /// Whether a response outside 2xx and 3xx comes from this API, not from another server. It does
+    /// if a header names the error's type, or if the body is a JSON object. So does a 429 or 503,
+    /// because gateways send them for the API. So does an empty body, unless the status is 404 or
+    /// 405, which any web server sends.
     fn is_api_refusal(&self) -> bool {
         let status = self.status.as_u16();
         match without_byte_order_mark(&self.body).trim_ascii().first() {

@@ -69,8 +69,8 @@ fn region(site: &Site, error: &Error) -> Option<Site> {
     (is_https && region.as_str() != site.origin()).then(|| site.with_base_url(region))
 }
 
-/// The time limit of one attempt. If another one may follow, it is half of the remaining time, so
-/// that a dead connection leaves time for it; unless the rest is too short to wait for a retry.
+/// The time limit of one attempt: half of the remaining time if it may be retried, so that a dead
+/// connection leaves time for a retry. If half is too short for the wait, all of it.
 fn attempt_timeout(may_be_retried: bool, remaining: Duration, wait: Duration) -> Duration {
     if may_be_retried && wait < remaining / 2 { remaining / 2 } else { remaining }
 }
@@ -106,8 +106,8 @@ impl Outcome {
     }
 }
 
-/// Whether a call may be retried after this outcome, and how long to wait before: the one place
-/// that decides it. The caller checks the deadline, and the number of retries unless it is stale.
+/// The one place that decides whether a call may be retried after this outcome, and how long to
+/// wait first. The caller checks the deadline and, unless the outcome is `Stale`, the retry count.
 fn wait_before_retry(idempotent: bool, outcome: Outcome, backoff: Duration) -> Option<Duration> {
     match (outcome, idempotent) {
         (Outcome::NotSent, _) => Some(backoff),

@@ -95,9 +95,10 @@ pub struct Session {
 impl Session {
     /// Logs in: one `POST`.
     ///
-    /// A login is sent once. It is retried only if no connection could be made. If the site answers
-    /// over https that the user belongs to another region, and names a host under `files.com`, the
-    /// login is sent once more, to that host; [`base_url`](Session::base_url) then returns it.
+    /// A login is sent once. It is retried only if no connection could be made. If a response
+    /// over https reports that the user belongs to another region, and names a host under
+    /// `files.com`, the login is sent once more, to that host. [`base_url`](Session::base_url) then
+    /// returns its origin.
     ///
     /// # Errors
     ///
@@ -149,7 +150,7 @@ impl Session {
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the id is not a valid header value (it
     /// is empty, longer than 4 KiB, or contains white space, a control character or a non-ASCII
-    /// one), or if no call could use the site.
+    /// one), or if the settings of the site would make any call fail.
     pub fn resume(site: &Site, id: &str) -> Result<Session, Error> {
         if !is_session_id(id) {
             return Err(INVALID_SESSION_ID.into());
@@ -160,9 +161,9 @@ impl Session {
 
     /// Logs out: one `DELETE`, over the login's connection if it is still open.
     ///
-    /// It is retried if no response came, and after 429 and any 5xx. A 2xx means success, and its
-    /// body is never waited for. If an earlier attempt may have succeeded, "no such session" counts
-    /// as success.
+    /// It is retried after a broken or missing response (once even without retries, if the login's
+    /// connection breaks), and after 429 and any 5xx. Any 2xx means success; its body is never
+    /// waited for. If an earlier attempt may have succeeded, "no such session" counts as success.
     ///
     /// # Errors
     ///
@@ -185,7 +186,7 @@ impl Session {
     /// Send it to [`base_url`](Session::base_url) only.
     ///
     /// A site may bind a session to the IP address and the `User-Agent` of its login, so send the
-    /// same one with other requests. This asks whether the session is still valid:
+    /// same `User-Agent` with other requests. This checks whether the session is still valid:
     ///
     /// ```no_run
     /// use files_session::{Login, Session, Site};
@@ -219,7 +220,7 @@ impl Session {
     /// open at the server, whatever else it sent.
     pub(crate) fn from_response(mut response: Success, site: Site) -> Result<Session, Error> {
         let mut session = Session::from_id(String::new(), site);
-        // A look at each member is cheaper than a search for each attribute.
+        // One pass over the members is cheaper than one search per attribute.
         for (name, value) in response.json_object()? {
             match &*name {
                 "id" => session.id = read(value).unwrap_or_default(),

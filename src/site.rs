@@ -143,7 +143,7 @@ impl Site {
     ///
     /// The environment is read when a call connects, by curl's rules: `https_proxy` or
     /// `HTTPS_PROXY` for https, `http_proxy` for http (never `HTTP_PROXY`), otherwise `all_proxy`
-    /// or `ALL_PROXY`; `no_proxy` or `NO_PROXY` lists the exceptions. A loopback host never uses the
+    /// or `ALL_PROXY`; `no_proxy` or `NO_PROXY` lists the exceptions. Loopback hosts never use the
     /// environment's proxy. The default port is 80, or 443 for an https proxy. SOCKS proxies are
     /// not supported.
     #[must_use]

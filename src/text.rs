@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_has_visible_text_with_a_letter_or_a_digit_in_it() {
+    fn text_is_visible_if_it_has_a_letter_or_a_digit() {
         for (text, readable) in [
             ("a", true),
             (" 7.", true),

@@ -81,7 +81,7 @@ impl Trust {
     }
 }
 
-/// Decodes base64, with white space anywhere. What it is lenient about is not valid DER.
+/// Decodes base64, with white space anywhere. Malformed base64 that it accepts is not valid DER.
 #[cfg(feature = "_tls")]
 fn decode(base64: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);

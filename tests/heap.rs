@@ -139,7 +139,7 @@ struct Held {
     open: usize,
     /// By a session after its logout, and its site.
     together: usize,
-    /// By nothing any more: both were dropped.
+    /// After both were dropped.
     left: usize,
 }
 

@@ -379,8 +379,8 @@ fn the_next_address_is_tried_if_one_is_dead_or_silent() {
 }
 
 #[test]
-fn a_network_that_swallows_everything_is_a_clear_error() {
-    let test = "a_network_that_swallows_everything_is_a_clear_error";
+fn a_network_that_drops_all_packets_is_a_clear_error() {
+    let test = "a_network_that_drops_all_packets_is_a_clear_error";
     if !inside(test, "10.99.0.2 silent.test\n", "") {
         return;
     }

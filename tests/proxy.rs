@@ -362,7 +362,7 @@ fn a_failure_of_the_proxy_is_reported_as_the_proxys_and_nothing_was_sent() {
 
 #[cfg(feature = "_tls")]
 #[test]
-fn an_https_proxy_is_asked_over_tls() {
+fn an_https_proxy_is_reached_over_tls() {
     use support::tls::{Ca, VALID};
 
     let ca = Ca::new();

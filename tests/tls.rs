@@ -218,7 +218,7 @@ fn a_response_of_the_largest_size_is_read_over_tls() {
 }
 
 #[test]
-fn a_tls_record_too_many_is_not_taken_for_the_next_response() {
+fn an_extra_tls_record_is_not_taken_for_the_next_response() {
     let ca = Ca::new();
     let padding = "x".repeat(5000);
     for stray in [

@@ -11,7 +11,7 @@ use crate::error::TEXTS;
 use crate::session::Session;
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_login(
     options: *const Options,
@@ -28,7 +28,7 @@ pub unsafe extern "C" fn files_session_login(
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_answer(
     options: *const Options,
@@ -60,7 +60,7 @@ pub unsafe extern "C" fn files_session_answer(
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_resume(
     options: *const Options,
@@ -78,7 +78,7 @@ pub unsafe extern "C" fn files_session_resume(
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_logout(
     session: *const CSession,
@@ -89,7 +89,7 @@ pub unsafe extern "C" fn files_session_logout(
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_free(session: *mut CSession) {
     // SAFETY: it came out of a call, and the caller gives it back.
@@ -97,21 +97,21 @@ pub unsafe extern "C" fn files_session_free(session: *mut CSession) {
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_error_free(error: *mut CError) {
     // SAFETY: it came out of a call, and the caller gives it back.
     unsafe { free(error) };
 }
 
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn files_session_canceller_new() -> *mut CCanceller {
     guard(ptr::null_mut(), || Box::into_raw(Box::new(CCanceller(Canceller::new()))))
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_cancel(canceller: *const CCanceller) {
     // SAFETY: the caller keeps to the header.
@@ -124,21 +124,21 @@ pub unsafe extern "C" fn files_session_cancel(canceller: *const CCanceller) {
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_canceller_free(canceller: *mut CCanceller) {
     // SAFETY: it came out of files_session_canceller_new, and the caller gives it back.
     unsafe { free(canceller) };
 }
 
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn files_session_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");
     VERSION.as_ptr().cast()
 }
 
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub extern "C" fn files_session_status_text(status: i32) -> *const c_char {
     let text = match status {

@@ -51,7 +51,7 @@ pub(super) unsafe fn required<'a>(
 
 /// Runs work that can't fail. A panic, which would be a bug in this library, becomes `default`.
 pub(super) fn guard<T>(default: T, work: impl FnOnce() -> T) -> T {
-    // Nothing that a panic leaves half done is used again.
+    // State that a panic leaves inconsistent is never used again.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(default)
 }
 

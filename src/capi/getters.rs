@@ -11,7 +11,7 @@ use super::{CError, CSession, OK};
 macro_rules! getters {
     ($of:ty, $out:ty, $none:expr; $($name:ident: $get:expr,)*) => {$(
         /// # Safety
-        /// As `files_session.h` has it.
+        /// See `files_session.h`.
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn $name(of: *const $of) -> $out {
             let get: fn(&$of) -> $out = $get;
@@ -75,7 +75,7 @@ getters! { CError, *const c_char, ptr::null();
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_error_method(
     error: *const CError,
@@ -88,7 +88,7 @@ pub unsafe extern "C" fn files_session_error_method(
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_max_dir_listing_size(
     session: *const CSession,
@@ -99,7 +99,7 @@ pub unsafe extern "C" fn files_session_max_dir_listing_size(
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_site_id(session: *const CSession, out: *mut i64) -> bool {
     // SAFETY: the caller keeps to the header.

@@ -32,14 +32,14 @@ pub struct Options {
     allow_http: u32,
 }
 
-// Without padding, a program that was compiled today leaves no byte unset in which a later version
-// could look for a new member.
+// Programs compiled today would leave padding unset, and a later version might read a new member
+// there.
 const _: () = assert!(
     size_of::<Options>()
         == size_of::<usize>() + 10 * size_of::<*const c_char>() + 4 * size_of::<u32>()
 );
 
-/// A larger size must be garbage; no memory is read because of it.
+/// A larger size is assumed to be garbage: it is rejected, and nothing more is read.
 const MAX_SIZE: usize = 4096;
 
 impl Options {
@@ -136,13 +136,13 @@ impl Options {
     }
 }
 
-/// Rejects a login that lacks a password which it needs.
+/// Rejects a login without credentials.
 pub(super) fn require_credentials(login: Login) -> Result<Login, Error> {
     if login.has_credentials() { Ok(login) } else { Err(invalid_argument("password", "is NULL")) }
 }
 
 /// # Safety
-/// As `files_session.h` has it.
+/// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_options_init(options: *mut Options, size: usize) {
     guard((), || {

@@ -187,7 +187,7 @@ pub(super) fn judge(
         (Stage::Connect, Error::Protocol(_)) => (
             Connect,
             Permanent,
-            format!("the response of {peer} is not HTTP: check the proxy's address"),
+            format!("the response from {peer} is not HTTP: check the proxy's address"),
         ),
         (Stage::Connect, Error::Io(e))
             if context.is_https && !by_proxy && is_broken_off(e.kind()) =>
@@ -217,14 +217,14 @@ pub(super) fn judge(
             Transport,
             Unknown,
             format!(
-                "the response of {host} exceeds the size limit ({MAX_HEADER_BYTES} bytes for its \
+                "the response from {host} exceeds the size limit ({MAX_HEADER_BYTES} bytes for its \
                  header): is this a Files.com site?"
             ),
         ),
         (Stage::Exchange, Error::Protocol(_)) => (
             Transport,
             Unknown,
-            format!("the response of {host} is not valid HTTP: is this a Files.com site?"),
+            format!("the response from {host} is not valid HTTP: is this a Files.com site?"),
         ),
         (Stage::Exchange, source) => {
             let cause = match source {
@@ -245,11 +245,11 @@ pub(super) fn judge(
 fn tls_sentence(peer: &str) -> String {
     format!(
         "no trusted TLS connection to {peer}: check the address, this machine's clock and the \
-         trusted authorities (ca_pem, for a private one)"
+         trusted certificates (set ca_pem for a private authority)"
     )
 }
 
-/// Whether a peer that was connected to has gone, so that the handshake failed.
+/// Whether the peer closed or reset the connection during the handshake.
 fn is_broken_off(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -339,7 +339,7 @@ mod tests {
                 true,
                 Error::LargeResponseHeader(1, 1),
                 Transport,
-                "the response of a.example exceeds the size limit (16384 bytes for its header)",
+                "the response from a.example exceeds the size limit (16384 bytes for its header)",
             ),
         ] {
             let context = Context {

@@ -12,8 +12,8 @@ use std::fmt;
 /// change at the site first.
 ///
 /// After `Timeout`, `Transport` or [`Cancelled`](ErrorKind::Cancelled) a login may have been
-/// carried out: a session that nobody knows may be open until it expires, and a code may be used
-/// up. The same is possible after a refusal with `RateLimited` or `ServiceUnavailable`.
+/// carried out: a session whose id was lost may stay open until it expires, and a code may be used
+/// up. The same is possible after `RateLimited`, `ServiceUnavailable` and `UnexpectedResponse`.
 ///
 /// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
 /// the C ABI and never change.

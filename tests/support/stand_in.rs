@@ -200,7 +200,7 @@ pub fn account() -> Result<[String; 3], String> {
         println!("{}", VARIABLES.join(", "));
         return Ok(account);
     }
-    println!("# a stand-in for Files.com, until this program is ended");
+    println!("# a stand-in for Files.com runs until this program ends");
     for (name, value) in VARIABLES.iter().zip(&account) {
         println!("export {name}={value}");
     }
