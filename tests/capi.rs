@@ -434,7 +434,10 @@ fn the_error_for_an_untrusted_certificate_names_ca_pem() {
     let (server, _) = https_stand_in("unused.pem");
     let (status, message) = call(&[&format!("base_url={}", server.url())], &[]);
     assert_eq!(status, TLS, "{message}");
-    assert!(message.contains("trusted certificates (set ca_pem for a private authority)"), "{message}");
+    assert!(
+        message.contains("trusted certificates (set ca_pem for a private authority)"),
+        "{message}"
+    );
     assert!(server.requests().is_empty());
 }
 

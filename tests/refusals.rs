@@ -750,6 +750,16 @@ mod regions {
     }
 
     #[test]
+    fn a_plain_text_mismatch_has_all_facts() {
+        let headers =
+            format!("X-Files-Error-Class: {TYPE}\r\nX-Request-Id: r\r\nX-Files-Host: h\r\n");
+        let api = api(Reply::http(403, &headers, TEXT));
+        assert_eq!((api.status, api.error_type.as_deref()), (403, Some(TYPE)));
+        assert_eq!(api.message.as_deref(), Some(TEXT));
+        assert_eq!((api.request_id.as_deref(), api.host.as_deref()), (Some("r"), Some("h")));
+    }
+
+    #[test]
     fn a_mismatch_that_names_the_same_host_is_returned() {
         let (server, site) =
             start(Reply::json(401, with_data("mysite.files.com")), Reply::session());
