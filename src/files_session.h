@@ -271,9 +271,9 @@ FILES_SESSION_API files_session_status files_session_resume(const files_session_
                                                             files_session_error **error);
 
 /*
- * Logs out, with the options of the login. It is retried after a broken or missing response (once
- * even without retries, if the login's connection breaks), and after 429 and any 5xx. You may
- * repeat it after an error. The session keeps its attributes, and you must still free it.
+ * Logs out, with the options of the login. It is retried after a broken or missing response, and
+ * after 429 and any 5xx. You may repeat it after an error. The session keeps its attributes, and
+ * you must still free it.
  */
 FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
                                                             files_session_error **error);

@@ -50,7 +50,7 @@ pub(crate) fn send(
         }
         let outcome = Outcome::from_error(&error, reused.is_some());
         match wait_before_retry(call.is_idempotent(), outcome, backoff(retry)) {
-            Some(wait) if (has_retries || outcome == Outcome::Stale) && wait < remaining() => {
+            Some(wait) if has_retries && wait < remaining() => {
                 site.canceller.wait(wait, || false);
             }
             _ => return Err(error),
@@ -82,9 +82,6 @@ enum Outcome {
     NotSent,
     /// The request was sent, but no complete response came.
     NoResponse,
-    /// The same, but the connection was kept: the server may have closed it before it saw the
-    /// request.
-    Stale,
     /// 429 or 5xx: the site reports that it can't carry it out now. Holds `Retry-After`, or zero.
     Unavailable(Duration),
     /// Any other response, or a failure that would recur.
@@ -94,12 +91,11 @@ enum Outcome {
 impl Outcome {
     fn from_error(error: &Error, is_connection_reused: bool) -> Outcome {
         let retry_after = error.retry_after().unwrap_or_default();
-        let is_stale = is_connection_reused && error.kind() != ErrorKind::Timeout;
         match (error.delivery(), error.http_status()) {
             (Some(Delivery::NotSent), _) => Outcome::NotSent,
-            (Some(Delivery::Unknown), _) if is_stale => Outcome::Stale,
             (Some(Delivery::Unknown), _) => Outcome::NoResponse,
-            (None, Some(408)) if is_stale => Outcome::Stale,
+            // The server sent it before it saw the request, because the connection was idle.
+            (None, Some(408)) if is_connection_reused => Outcome::NoResponse,
             (None, Some(429 | 500..=599)) => Outcome::Unavailable(retry_after),
             _ => Outcome::Permanent,
         }
@@ -107,16 +103,15 @@ impl Outcome {
 }
 
 /// The one place that decides whether a call may be retried after this outcome, and how long to
-/// wait first. The caller checks the deadline and, unless the outcome is `Stale`, the retry count.
+/// wait first. The caller checks the deadline and the retry count.
 fn wait_before_retry(idempotent: bool, outcome: Outcome, backoff: Duration) -> Option<Duration> {
     match (outcome, idempotent) {
         (Outcome::NotSent, _) => Some(backoff),
-        (Outcome::Stale, true) => Some(Duration::ZERO),
         (Outcome::NoResponse, true) => Some(backoff),
         (Outcome::Unavailable(retry_after), true) => Some(backoff.max(retry_after)),
         // The site may have carried out the login even though it reports a failure. A second one
         // would open a second session, send a second code, or count as a second failure.
-        (Outcome::Stale | Outcome::NoResponse | Outcome::Unavailable(_), false) => None,
+        (Outcome::NoResponse | Outcome::Unavailable(_), false) => None,
         (Outcome::Permanent, _) => None,
     }
 }
@@ -146,13 +141,11 @@ mod tests {
         let (now, later) = (Duration::ZERO, Duration::from_secs(7));
         for (call, outcome, wait) in [
             (login, Outcome::NotSent, Some(backoff)),
-            (login, Outcome::Stale, None),
             (login, Outcome::NoResponse, None),
             (login, Outcome::Unavailable(now), None),
             (login, Outcome::Unavailable(later), None),
             (login, Outcome::Permanent, None),
             (logout, Outcome::NotSent, Some(backoff)),
-            (logout, Outcome::Stale, Some(now)),
             (logout, Outcome::NoResponse, Some(backoff)),
             (logout, Outcome::Unavailable(now), Some(backoff)),
             (logout, Outcome::Unavailable(later), Some(later)),
@@ -211,7 +204,7 @@ mod tests {
         ] {
             assert_eq!(outcome(status, retry_after, false), expected, "{status} {retry_after:?}");
         }
-        assert_eq!(outcome(408, None, true), Outcome::Stale);
+        assert_eq!(outcome(408, None, true), Outcome::NoResponse);
         assert_eq!(outcome(401, None, true), Outcome::Permanent);
         let unexpected = |status| Outcome::from_error(&Error::unexpected(status, "", None), false);
         assert_eq!(unexpected(502), unavailable(0));
@@ -227,7 +220,6 @@ mod tests {
         let context =
             Context { host: "", is_https: false, proxy: None, connect: limit, call: limit };
         let outcome = |source| Outcome::from_error(&Error::failed(source, &context), false);
-        let reused = |source| Outcome::from_error(&Error::failed(source, &context), true);
         let io = |kind: io::ErrorKind| ureq::Error::Io(kind.into());
         let raw = |code| ureq::Error::Io(io::Error::from_raw_os_error(code));
         let unsent =
@@ -263,7 +255,5 @@ mod tests {
             let shown = format!("{source:?}");
             assert_eq!(outcome(source), expected, "{shown}");
         }
-        assert_eq!(reused(io(io::ErrorKind::UnexpectedEof)), Outcome::Stale);
-        assert_eq!(reused(timeout()), Outcome::NoResponse);
     }
 }

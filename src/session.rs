@@ -161,9 +161,9 @@ impl Session {
 
     /// Logs out: one `DELETE`, over the login's connection if it is still open.
     ///
-    /// It is retried after a broken or missing response (once even without retries, if the login's
-    /// connection breaks), and after 429 and any 5xx. Any 2xx means success; its body is never
-    /// waited for. If an earlier attempt may have succeeded, "no such session" counts as success.
+    /// It is retried after a broken or missing response, and after 429 and any 5xx. Any 2xx means
+    /// success; its body is never waited for. If an earlier attempt may have succeeded, "no such
+    /// session" counts as success.
     ///
     /// # Errors
     ///
