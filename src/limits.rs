@@ -25,8 +25,8 @@ pub(crate) const MAX_FIELD_BYTES: usize = 4 * 1024;
 /// Maximum length of `Accept-Language`, in bytes.
 pub(crate) const MAX_LANGUAGE_BYTES: usize = 256;
 
-/// Maximum number of bytes in one write to a connection.
-pub(crate) const MAX_WRITE_BYTES: usize = 1024;
+/// Maximum number of bytes in one write to a connection. An ordinary request's header or body fits.
+pub(crate) const MAX_WRITE_BYTES: usize = 256;
 
 /// Maximum size of a login's JSON text, in bytes.
 pub(crate) const MAX_LOGIN_BYTES: usize = 64 * 1024;

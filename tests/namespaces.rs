@@ -310,6 +310,7 @@ fn a_login_that_fills_a_small_send_buffer_ends_in_time() {
         fs::write("/proc/sys/net/ipv4/tcp_wmem", buffer).unwrap();
         // It accepts connections, but doesn't read.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        socket2::SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
         let site = Site::new(&format!("http://{}", listener.local_addr().unwrap())).timeout(limit);
         let start = Instant::now();
         let error = Session::login(&site, &Login::new("username", &password)).unwrap_err();
