@@ -1,5 +1,5 @@
-//! The address of a site: what a host may be, which hosts stay on this machine, and which ones are
-//! under `files.com`.
+//! The address of a site: which hosts are valid, which are on this machine, and which are under
+//! `files.com`.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -8,15 +8,14 @@ use ureq::http::Uri;
 use crate::error::InvalidInput;
 use crate::text::Sanitized;
 
-/// The path of the API.
-const API: &str = "/api/rest/v1";
+const API_PATH: &str = "/api/rest/v1";
 
 /// The origin of a site, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     origin: String,
     host: String,
-    /// Where both calls go.
+    /// The URL of both calls.
     pub(crate) endpoint: Uri,
 }
 
@@ -39,12 +38,13 @@ impl BaseUrl {
         }
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
-        let api_path = path.strip_suffix('/').unwrap_or(path);
-        let excess = match path {
-            _ if path.contains('#') => Some("fragment"),
-            _ if path.contains('?') => Some("query"),
-            _ if !api_path.is_empty() && api_path != API => Some("path"),
-            _ => None,
+        let trimmed_path = path.strip_suffix('/').unwrap_or(path);
+        let excess = if path.contains('#') {
+            Some("fragment")
+        } else if path.contains('?') {
+            Some("query")
+        } else {
+            Some("path").filter(|_| !trimmed_path.is_empty() && trimmed_path != API_PATH)
         };
         if let Some(part) = excess {
             return Err(InvalidInput::from(format!(
@@ -77,7 +77,7 @@ impl BaseUrl {
             }
             origin = origin + ":" + port;
         }
-        let endpoint = origin.clone() + API + "/sessions";
+        let endpoint = origin.clone() + API_PATH + "/sessions";
         let endpoint = Uri::try_from(endpoint).map_err(|_| invalid_host())?;
         Ok(BaseUrl { origin, host, endpoint })
     }
@@ -100,7 +100,6 @@ impl BaseUrl {
         self.endpoint.scheme_str() == Some("https")
     }
 
-    /// Whether a connection to this host stays on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         is_loopback(self.host())
     }
@@ -153,7 +152,7 @@ pub(crate) fn ip(host: &str) -> Option<IpAddr> {
     }
 }
 
-/// The one name that means this machine.
+/// Whether this is `localhost`, the one name that always means this machine.
 pub(crate) fn is_localhost(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
 }
@@ -240,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_is_what_stays_on_this_machine() {
+    fn only_hosts_on_this_machine_are_loopback() {
         for host in ["localhost", "LocalHost", "127.0.0.1", "127.255.255.254", "[::1]", "[0:0::1]"]
         {
             assert!(is_loopback(host), "{host}");

@@ -10,21 +10,21 @@ use ureq::Agent;
 ///
 /// [`cancel`](Canceller::cancel) ends all running calls of the [`Site`](crate::Site)s that have
 /// this canceller, and of their sessions, with
-/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). All later calls fail the same way, and a
-/// canceller is never reset. To log out anyway, resume the session with a site that has no
-/// canceller. A call that has already got its result returns it.
+/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). All later logins and logouts fail the same
+/// way, and a canceller is never reset. To log out anyway, resume the session with a site that has
+/// no canceller. A call that has already succeeded returns its result.
 ///
-/// Clones are the same canceller. It holds nothing of a call that has ended.
+/// All clones act as one canceller. It keeps no reference to a call that has ended.
 ///
 /// ```no_run
 /// use files_session::{Canceller, Login, Session, Site};
 /// use std::thread;
 ///
-/// # fn stop_requested() {}
+/// # fn wait_for_stop() {}
 /// let canceller = Canceller::new();
 /// let site = Site::new("https://mysite.files.com").canceller(&canceller);
 /// let call = thread::spawn(move || Session::login(&site, &Login::new("username", "password")));
-/// stop_requested(); // waits for the signal to stop
+/// wait_for_stop();
 /// canceller.cancel();
 /// let result = call.join().unwrap();
 /// ```
@@ -40,7 +40,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     is_cancelled: bool,
-    /// The agents of running requests, each under a number of its own.
+    /// The agents of running requests, each with a unique number.
     agents: Vec<(u64, Agent)>,
     next: u64,
 }
@@ -52,7 +52,7 @@ impl Canceller {
         Canceller::default()
     }
 
-    /// Ends all running and all later calls.
+    /// Ends all running logins and logouts, and all later ones.
     ///
     /// Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends at its
     /// `connect_timeout` at the latest. A request that was sent may have been carried out.
@@ -72,7 +72,7 @@ impl Canceller {
         self.lock().is_cancelled
     }
 
-    /// Waits for the end of the limit, for `is_done`, or for the cancellation.
+    /// Waits until `is_done` returns true, the limit expires, or the canceller is cancelled.
     pub(crate) fn wait(&self, limit: Duration, is_done: impl Fn() -> bool) {
         let waits = |state: &mut State| !state.is_cancelled && !is_done();
         drop(self.0.changed.wait_timeout_while(self.lock(), limit, waits));
@@ -85,8 +85,8 @@ impl Canceller {
         self.0.changed.notify_all();
     }
 
-    /// Shuts the agent down on cancellation, or at once if already cancelled, until the guard is
-    /// dropped.
+    /// Until the guard is dropped, a cancellation shuts the agent down. If already cancelled, this
+    /// shuts it down at once.
     pub(crate) fn watch(&self, agent: &Agent) -> Watch<'_> {
         let mut state = self.lock();
         let number = state.next;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_canceller_keeps_no_agent_of_an_ended_call() {
+    fn the_agent_of_an_ended_call_is_released() {
         let canceller = Canceller::new();
         let agent = Agent::new_with_defaults();
         let numbers =

@@ -1,5 +1,5 @@
-//! The connections under a call. The only file that uses `ureq::unversioned`: only items that have
-//! not changed since ureq 3.0, and no struct is constructed by its fields.
+//! The connections of the calls. The only file that uses `ureq::unversioned`. It uses only items that
+//! have not changed since ureq 3.0, and constructs no struct by its fields.
 //!
 //! What this adds to ureq's connections:
 //!
@@ -8,10 +8,11 @@
 //! - A failure before anything was sent is marked, because a login may be retried only then.
 //! - All bytes received in response to a request are counted, with early hints and trailers.
 //! - Opening a proxy's tunnel has one time limit. ureq applies the full limit to each read.
-//! - Sent bytes are wiped, because the buffer of an idle connection would still hold the password.
-//! - A connection with unread bytes in a buffer of the TLS library does not count as open.
+//! - Sent bytes are wiped. Otherwise the buffer of an idle connection would hold the password.
+//! - Bytes that are received before a request is sent are never taken for its response, even if they
+//!   are in a buffer of the TLS library.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,7 +30,8 @@ use crate::base_url;
 use crate::canceller::Canceller;
 use crate::error::{ConnectError, Stage, is_shortage};
 use crate::limits::{
-    ADDRESSES_MAX_AGE, LOOKUP_STACK_BYTES, MAX_CACHED_HOSTS, MAX_RECEIVED_BYTES, MAX_WRITE_BYTES,
+    ADDRESSES_MAX_AGE, LOOKUP_STACK_BYTES, MAX_CACHED_HOSTS, MAX_HEADER_BYTES, MAX_RECEIVED_BYTES,
+    MAX_WRITE_BYTES,
 };
 
 /// What the sessions of a site share: the TLS configuration, which ureq keeps in its connector, and
@@ -40,13 +42,19 @@ pub(crate) struct Shared {
     cache: Mutex<Vec<CacheEntry>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct CacheEntry {
     host: String,
     port: u16,
     addresses: Vec<SocketAddr>,
     /// `None` after a connection has failed.
     fresh_since: Option<Instant>,
+}
+
+impl CacheEntry {
+    fn is_fresh(&self) -> bool {
+        self.fresh_since.is_some_and(|since| since.elapsed() < ADDRESSES_MAX_AGE)
+    }
 }
 
 impl Shared {
@@ -56,13 +64,13 @@ impl Shared {
         let connector = BoundedConnector {
             shared: self.clone(),
             has_proxy: config.proxy().is_some(),
-            has_connected: AtomicBool::new(false),
+            is_used: AtomicBool::new(false),
         };
         Agent::with_parts(config, connector, Addresses(addresses))
     }
 
-    /// The addresses of a host, from the cache or a lookup. If the lookup fails, the last known
-    /// addresses are used. If there are any, the lookup gets only half of the limit.
+    /// The addresses of a host, from the cache or a lookup. If the cached ones have expired, the
+    /// lookup gets half of the limit, and they are used if it fails.
     pub(crate) fn look_up(
         &self,
         (host, port): (&str, u16),
@@ -75,15 +83,11 @@ impl Shared {
         if base_url::is_localhost(host) {
             return Ok(localhost(port));
         }
-        let known = self.lock().iter().find(|entry| entry.host == host && entry.port == port).map(
-            |entry| {
-                let age = entry.fresh_since.map(|since| since.elapsed());
-                (entry.addresses.clone(), age.is_some_and(|age| age < ADDRESSES_MAX_AGE))
-            },
-        );
-        let known = match known {
-            Some((addresses, true)) => return Ok(addresses),
-            stale => stale.map(|(addresses, _)| addresses),
+        let is_same = |entry: &&CacheEntry| entry.host == host && entry.port == port;
+        let cached = self.lock().iter().find(is_same).cloned();
+        let known = match cached {
+            Some(entry) if entry.is_fresh() => return Ok(entry.addresses),
+            expired => expired.map(|entry| entry.addresses),
         };
         let limit = if known.is_some() { limit / 2 } else { limit };
         let name = host.to_owned();
@@ -116,11 +120,13 @@ impl Shared {
 }
 
 /// RFC 6761, section 6.3: `localhost` is this machine, regardless of hosts files and name servers.
-/// Without IPv6, `[::1]` is left out, so that an error is about 127.0.0.1.
+/// Without IPv6, `::1` is left out, so that the reported error is that of 127.0.0.1.
 fn localhost(port: u16) -> Vec<SocketAddr> {
-    let ipv6 = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
-    let ips = [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()];
-    ips.into_iter().take(1 + usize::from(ipv6)).map(|ip| SocketAddr::new(ip, port)).collect()
+    let mut addresses = vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))];
+    if UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok() {
+        addresses.push(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+    }
+    addresses
 }
 
 fn addresses_of(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -163,7 +169,7 @@ fn run_with_timeout<T: Send + 'static>(
     }
 }
 
-/// ureq's view of the addresses that were looked up before.
+/// A resolver that returns the addresses that were looked up before.
 #[derive(Debug)]
 struct Addresses(Vec<SocketAddr>);
 
@@ -177,14 +183,15 @@ impl Resolver for Addresses {
     }
 }
 
-/// ureq's connector, for one connection, with its failures marked and its connection bounded.
+/// Wraps ureq's connector for one connection: marks its errors, and bounds its transport.
 ///
-/// For a proxy, ureq calls it again from within the first call.
+/// With a proxy, ureq calls [`connect`](Connector::connect) again from within the first call, to
+/// reach the proxy.
 #[derive(Debug)]
 struct BoundedConnector {
     shared: Arc<Shared>,
     has_proxy: bool,
-    has_connected: AtomicBool,
+    is_used: AtomicBool,
 }
 
 impl Connector<()> for BoundedConnector {
@@ -196,8 +203,8 @@ impl Connector<()> for BoundedConnector {
         _: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
         let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
-        // Another connection needs a lookup and the current proxy first, so it needs another agent.
-        if !is_to_proxy && self.has_connected.swap(true, Ordering::Relaxed) {
+        // A second connection needs a new lookup and the current proxy, so it needs a new agent.
+        if !is_to_proxy && self.is_used.swap(true, Ordering::Relaxed) {
             let (stage, source) = (Stage::Reuse, Error::ConnectionFailed);
             return Err(ConnectError { stage, by_proxy: false, source }.into());
         }
@@ -207,7 +214,7 @@ impl Connector<()> for BoundedConnector {
             Err(error) => error,
         };
         self.shared.expire();
-        Err(ConnectError::marked(error)
+        Err(ConnectError::downcast(error)
             .unwrap_or_else(|source| {
                 let refused = matches!(source, Error::ConnectProxyFailed(_) | Error::Protocol(_));
                 let by_proxy = is_to_proxy || refused;
@@ -224,7 +231,7 @@ struct BoundedTransport {
     received: usize,
     /// The deadline for opening the tunnel. `None` once it is open, and without a proxy.
     tunnel_deadline: Option<Instant>,
-    /// The timeout that ureq passed last.
+    /// The last timeout. [`is_open`](Transport::is_open) gets none, and can't construct one.
     last_timeout: Option<NextTimeout>,
 }
 
@@ -243,7 +250,7 @@ impl BoundedTransport {
         timeout
     }
 
-    /// Until the tunnel is open, it is the proxy that fails, and nothing of the request was sent.
+    /// Until the tunnel is open, any failure is the proxy's, and no part of the request was sent.
     fn map_proxy_error<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|source| match self.tunnel_deadline {
             Some(_) => ConnectError { stage: Stage::Connect, by_proxy: true, source }.into(),
@@ -251,8 +258,9 @@ impl BoundedTransport {
         })
     }
 
-    /// Sends a large request in small pieces, each within the rest of the time limit. A socket
-    /// that accepts a write only in part starts its timeout again for the rest.
+    /// Sends a large request in small pieces, each within the rest of the time limit. A socket's
+    /// timeout starts again after each part of a write that it accepts, so one large write could
+    /// exceed the limit.
     fn transmit_in_pieces(&mut self, amount: usize, mut timeout: NextTimeout) -> Result<(), Error> {
         let deadline = Instant::now() + *timeout.after;
         for start in (0..amount).step_by(MAX_WRITE_BYTES) {
@@ -266,9 +274,27 @@ impl BoundedTransport {
         Ok(())
     }
 
+    /// Whether ureq's buffer or the TLS library's holds bytes, or `Err` if the connection failed.
+    fn has_buffered(&mut self, mut timeout: NextTimeout) -> Result<bool, Error> {
+        if !self.inner.buffers().input().is_empty() {
+            return Ok(true);
+        }
+        // With no time left, this never blocks: it returns what a buffer holds, or a timeout.
+        timeout.after = Duration::ZERO.into();
+        match self.inner.await_input(timeout) {
+            Ok(_) => Ok(true),
+            Err(Error::Timeout(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn receive(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
         let timeout = self.clamp(timeout);
         let before = self.inner.buffers().input().len();
+        // ureq waits for more only if the buffer does not hold a whole header yet.
+        if before >= MAX_HEADER_BYTES {
+            return Err(Error::LargeResponseHeader(before, MAX_HEADER_BYTES));
+        }
         let progress = self.inner.await_input(timeout)?;
         self.received += self.inner.buffers().input().len().saturating_sub(before);
         if self.received > MAX_RECEIVED_BYTES {
@@ -284,14 +310,20 @@ impl Transport for BoundedTransport {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // ureq sends nothing between CONNECT and the proxy's response, so what it sends next goes
-        // through the tunnel.
+        // ureq sends nothing between CONNECT and the proxy's response, so the first write after the
+        // response goes through the tunnel.
         if self.received > 0 {
             self.tunnel_deadline = None;
         }
         self.received = 0;
+        let is_request = self.tunnel_deadline.is_none() && self.last_timeout.is_none();
         let timeout = self.clamp(timeout);
-        let result = self.transmit_in_pieces(amount, timeout);
+        let result = if is_request && matches!(self.has_buffered(timeout), Ok(true)) {
+            let (stage, source) = (Stage::EarlyBytes, Error::ConnectionFailed);
+            Err(ConnectError { stage, by_proxy: false, source }.into())
+        } else {
+            self.transmit_in_pieces(amount, timeout)
+        };
         self.inner.buffers().output()[..amount].fill(0);
         self.map_proxy_error(result)
     }
@@ -302,10 +334,9 @@ impl Transport for BoundedTransport {
     }
 
     fn is_open(&mut self) -> bool {
-        let Some(mut timeout) = self.last_timeout else { return self.inner.is_open() };
-        // With no time left, this never blocks: it returns what a buffer holds, or the timeout.
-        timeout.after = Duration::ZERO.into();
-        self.inner.is_open() && matches!(self.inner.await_input(timeout), Err(Error::Timeout(_)))
+        let timeout = self.last_timeout;
+        let has_buffered = timeout.map_or(Ok(false), |timeout| self.has_buffered(timeout));
+        matches!(has_buffered, Ok(false)) && self.inner.is_open()
     }
 
     fn is_tls(&self) -> bool {
@@ -317,7 +348,7 @@ impl Transport for BoundedTransport {
 mod tests {
     use super::*;
 
-    /// What a lookup that must fail returns, at a cache with this entry. A label has at most 63
+    /// The result of a lookup that fails, with this entry in the cache. A label has at most 63
     /// characters, so no name server is asked.
     fn looked_up(host: &str, port: u16, age: Option<u64>) -> Option<SocketAddr> {
         let name = "a".repeat(64);
@@ -349,7 +380,7 @@ mod tests {
     fn addresses_are_used_for_a_minute_without_another_lookup() {
         let shared = Shared::default();
         let known = vec![SocketAddr::from(([127, 0, 0, 9], 1))];
-        // The C library takes this name for 127.0.0.1, and asks no name server.
+        // The C library resolves this name to 127.0.0.1, and asks no name server.
         let name = "127.1".to_owned();
         let start = Instant::now();
         let is_used = |age: u64| {
@@ -376,12 +407,5 @@ mod tests {
             shared.lock().iter().map(|entry| (entry.host.clone(), entry.port)).collect();
         let expected = [("e", 1), ("a", 2), ("a", 1), ("c", 1)];
         assert_eq!(hosts, expected.map(|(host, port)| (host.to_owned(), port)));
-    }
-
-    #[test]
-    fn localhost_means_the_two_loopback_addresses() {
-        let addresses = localhost(8080);
-        assert_eq!(addresses[0], SocketAddr::from(([127, 0, 0, 1], 8080)));
-        assert!(addresses[1..].iter().all(|ipv6| *ipv6 == "[::1]:8080".parse().unwrap()));
     }
 }

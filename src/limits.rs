@@ -12,10 +12,6 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 /// as the body for early hints, chunk sizes and trailers.
 pub(crate) const MAX_RECEIVED_BYTES: usize = MAX_HEADER_BYTES + 2 * MAX_BODY_BYTES;
 
-/// ureq parses a header only once all of it is in this buffer. The excess over the maximum lets it
-/// see that a header is too large.
-pub(crate) const INPUT_BUFFER_BYTES: usize = MAX_HEADER_BYTES + 64;
-
 /// Holds the longest header field that can be sent.
 pub(crate) const OUTPUT_BUFFER_BYTES: usize = MAX_FIELD_BYTES + 1024;
 
@@ -31,18 +27,16 @@ pub(crate) const MAX_WRITE_BYTES: usize = 256;
 /// Maximum size of a login's JSON text, in bytes.
 pub(crate) const MAX_LOGIN_BYTES: usize = 64 * 1024;
 
-/// Maximum number of values in a JSON text; a list or an object counts as four. Real responses have
-/// about 30. The parser uses 50 bytes or more for each, so a body full of them would take several
-/// times its size in memory.
-pub(crate) const MAX_JSON_COST: usize = 1024;
+/// Maximum cost of the values in a JSON text: 1 for each, 2 more for a list, 8 more for an object.
+/// Real responses have about 30 values. The parser needs up to 80 bytes per unit, so this limits it
+/// to about 330 KB. Without the limit, a body could need 60 times its size.
+pub(crate) const MAX_JSON_COST: usize = 4096;
 
-/// Maximum length of a foreign text in a message, in characters.
+/// Maximum length of an untrusted text in a message, in characters.
 pub(crate) const MAX_SHOWN_CHARS: usize = 300;
 
-/// Default time limit for a call.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Default time limit for one connection.
 pub(crate) const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longer time limits are reduced to this one, so that no sum of times overflows.
@@ -60,7 +54,6 @@ pub(crate) const MAX_CACHED_HOSTS: usize = 4;
 /// Stack size of the thread that looks up a name.
 pub(crate) const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
-/// Default maximum number of retries.
 pub(crate) const DEFAULT_RETRIES: u32 = 3;
 
 /// The wait before the first retry. It doubles with each.

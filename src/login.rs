@@ -82,8 +82,9 @@ impl<'a> Login<'a> {
         let code = code.trim();
         let offers = |name: &str| two_factor.methods.iter().any(|method| method == name);
         let only_yubi = || two_factor.methods.iter().all(|method| method == "yubi");
-        let from_device = offers("yubi") && (is_yubikey_code(code) || only_yubi())
-            || (offers("u2f") || offers("webauthn")) && is_json_object(code);
+        let from_yubikey = offers("yubi") && (is_yubikey_code(code) || only_yubi());
+        let from_browser_key = (offers("u2f") || offers("webauthn")) && is_json_object(code);
+        let from_device = from_yubikey || from_browser_key;
         let id = two_factor.partial_session_id.as_deref().filter(|_| from_device);
         Login {
             password: self.password.filter(|_| id.is_none()),
@@ -110,7 +111,7 @@ impl<'a> Login<'a> {
             ("partial_session_id", self.partial_session_id),
         ];
         let set = || members.iter().filter_map(|(name, value)| Some((name, (*value)?)));
-        // The value's bytes, and quotes, colon and comma.
+        // For each member its name and value, four quotes, a colon, and `{` or `,`. Then one `}`.
         let length: usize =
             1 + set().map(|(name, value)| name.len() + escaped_len(value) + 6).sum::<usize>();
         if length > MAX_LOGIN_BYTES {
@@ -203,7 +204,6 @@ mod tests {
         let json = login.to_json().unwrap();
         let frame = r#"{"username":"","password":"","otp":"","partial_session_id":""}"#.len();
         assert_eq!(json.len(), frame + 4 * (6 + 2 + 2) * 1000);
-        // It did not grow.
         assert_eq!(json.len(), json.capacity());
     }
 

@@ -8,19 +8,19 @@ use ureq::Proxy;
 use crate::base_url::{self, BaseUrl};
 use crate::error::InvalidInput;
 
-/// Where a site finds its proxy.
+/// Where a site's proxy comes from.
 #[derive(Clone)]
 pub(crate) enum ProxyChoice {
-    /// In the environment, for each connection.
+    /// The environment, read for each connection.
     Environment,
-    /// In the setting. `None` means no proxy.
+    /// The setting. `None` means no proxy.
     Setting(Option<Proxy>),
 }
 
 const SETTING: &str = "proxy";
 
 impl ProxyChoice {
-    /// The proxy of the setting.
+    /// Parses the setting.
     pub(crate) fn parse(address: &str) -> Result<ProxyChoice, InvalidInput> {
         parse(SETTING, address).map(|proxy| ProxyChoice::Setting(Some(proxy)))
     }
@@ -72,14 +72,14 @@ fn from_environment(
         Some((name, value))
             if !is_exception(&exceptions().unwrap_or_default().to_string_lossy(), site.host()) =>
         {
-            // What isn't UTF-8 is not an address.
+            // A value that isn't UTF-8 is not an address.
             parse(name, &value.to_string_lossy()).map(Some)
         }
         _ => Ok(None),
     }
 }
 
-/// The proxy at an address. An error names the variable or setting, because the address itself may
+/// Parses a proxy's address. An error names the variable or setting, because the address itself may
 /// contain a password.
 fn parse(name: &'static str, address: &str) -> Result<Proxy, InvalidInput> {
     let invalid = |reason: &str| InvalidInput::from(format!("{name} {reason}"));
@@ -99,11 +99,9 @@ fn parse(name: &'static str, address: &str) -> Result<Proxy, InvalidInput> {
         }
         _ => return Err(not_an_address()),
     }
-    let (address, rest) = match rest.strip_suffix('/') {
-        Some(rest) => (&address[..address.len() - 1], rest),
-        None => (address, rest),
-    };
-    // ureq would end the address there, in the middle of a password that is not encoded.
+    let address = address.strip_suffix('/').unwrap_or(address);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    // ureq ends the address at these, even inside a password that is not percent-encoded.
     if rest.contains(['/', '?', '#', '\\']) {
         return Err(not_an_address());
     }
@@ -118,8 +116,8 @@ fn parse(name: &'static str, address: &str) -> Result<Proxy, InvalidInput> {
     Proxy::new(address).map_err(|_| not_an_address())
 }
 
-/// Whether a list names a host: `*` names all, a name itself and its subdomains, an address itself.
-/// A leading dot changes nothing, as in curl.
+/// Whether a list contains a host. `*` alone matches every host, a name matches itself and its
+/// subdomains, an address matches itself. A leading dot is ignored, as in curl.
 fn is_exception(list: &str, host: &str) -> bool {
     let matches = |entry: &str| match base_url::ip(host) {
         Some(ip) => {
@@ -154,7 +152,7 @@ mod tests {
         }
     }
 
-    /// What becomes of a proxy that is reached over TLS.
+    /// The result for a proxy that is reached over TLS.
     const HTTPS_PROXY: &str = if crate::tls::IS_AVAILABLE {
         "a:443"
     } else {
@@ -215,7 +213,7 @@ mod tests {
         ] {
             let error = chosen(&[("HTTPS_PROXY", value)], "https://mysite.files.com");
             assert!(error.contains(message) && !error.contains("secret"), "{value}: {error}");
-            // A host that needs no proxy needs no valid address of one.
+            // For an exempt host, the proxy's address is not checked.
             let exception = [("HTTPS_PROXY", value), ("NO_PROXY", "*")];
             assert_eq!(chosen(&exception, "https://mysite.files.com"), "none", "{value}");
         }
@@ -260,13 +258,5 @@ mod tests {
         assert!(is_allowed("http://127.0.0.1", "http://localhost:3128", false));
         assert!(is_allowed("https://127.0.0.1", "http://proxy.example", false));
         assert!(is_allowed("http://127.0.0.1", "http://proxy.example", true));
-    }
-
-    #[test]
-    fn loopback_hosts_never_use_the_environments_proxy() {
-        for url in ["http://localhost", "https://127.0.0.1", "http://[::1]:8080"] {
-            let site = BaseUrl::parse(url).unwrap();
-            assert!(ProxyChoice::Environment.proxy_for(&site, true).unwrap().is_none(), "{url}");
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! One request goes out, over the kept connection or a new one.
+//! Sends one request, over the kept connection or a new one.
 
 use std::time::{Duration, Instant};
 
@@ -14,11 +14,10 @@ use crate::site::{Site, Target};
 /// The header that carries a session id.
 pub(crate) const AUTH_HEADER: &str = "X-FilesAPI-Auth";
 
-/// One of the two calls.
 pub(crate) enum Call {
     /// Log in, with this body.
     Login(Vec<u8>),
-    /// Log out, with this value of the header.
+    /// Log out, with this session id as the header's value.
     Logout(HeaderValue),
 }
 
@@ -43,7 +42,7 @@ impl Call {
 impl Drop for Call {
     fn drop(&mut self) {
         if let Call::Login(body) = self {
-            // It contains a password. `black_box` keeps the compiler from leaving this out.
+            // It contains a password. `black_box` keeps the compiler from removing the `fill`.
             body.fill(0);
             std::hint::black_box(body);
         }
@@ -61,8 +60,8 @@ pub(crate) fn is_session_id(id: &str) -> bool {
     is_valid_len && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Sends the call once, within `limit`: over the connection that `kept` has open, or over a new one
-/// if there is no `kept`.
+/// Sends the call once, within `limit`: over the connection of `kept`, or over a new one if `kept`
+/// is `None`.
 pub(crate) fn send_once(
     site: &Site,
     call: &Call,
@@ -110,11 +109,13 @@ pub(crate) fn send_once(
             .header(header::CONTENT_TYPE, "application/json")
             .send(body.as_slice()),
         Call::Logout(session_id) => {
-            // Live servers send a body after a logout's 204. No other request may see it.
+            // Live servers send a body after a logout's 204. It must not be read as the response to
+            // another request.
             let request = with_headers(agent.delete(endpoint), &target)
                 .header(header::CONNECTION, "close")
                 .header(AUTH_HEADER, session_id.clone());
             match kept {
+                // The agent still has the login's limit.
                 Some(_) => request.config().timeout_global(Some(limit)).build().call(),
                 None => request.call(),
             }

@@ -1,5 +1,6 @@
 //! Reads a response within its bounds, and decides what it means.
 
+use std::borrow::Cow;
 use std::io::Read;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use ureq::http::{HeaderMap, StatusCode};
 use ureq::{Agent, Body};
 
 use crate::error::{ApiError, Error, ErrorKind, TwoFactor};
-use crate::json::{self, FromValue, take, take_text};
+use crate::json::{self, FromValue, take, take_nonempty};
 use crate::limits::MAX_BODY_BYTES;
 
 /// A response, read within its bounds.
@@ -18,7 +19,6 @@ pub(crate) struct Response {
     body: Vec<u8>,
 }
 
-/// A response that means success.
 pub(crate) struct Success {
     status: u16,
     body: Vec<u8>,
@@ -66,7 +66,10 @@ impl Response {
         let status = self.status.as_u16();
         match status {
             200..=299 => Ok(Success { status, body: self.body, agent: None }),
-            300..=399 => Err(Error::redirect(status, self.header("location").map(without_secrets))),
+            300..=399 => Err(Error::redirect(
+                status,
+                self.header("location").map(|target| without_secrets(&target)),
+            )),
             403 if self.body.starts_with(MISMATCH_TEXT) => {
                 Err(Error::refused(ErrorKind::RegionMismatch, self.text_mismatch()))
             }
@@ -79,18 +82,17 @@ impl Response {
     }
 
     /// Whether a response outside 2xx and 3xx comes from this API, not from another server. It does
-    /// if a header names the error's type, or if the body is a JSON object. So does a 429 or 503,
-    /// because gateways send them for the API. So does an empty body, unless the status is 404 or
-    /// 405, which any web server sends.
+    /// if a header names the error's type, if the body starts like a JSON object, if the status is
+    /// 429 or 503, which gateways send for the API, or if the body is empty and the status is not
+    /// 404 or 405, which any web server sends.
     fn is_api_refusal(&self) -> bool {
         let status = self.status.as_u16();
-        match without_byte_order_mark(&self.body).trim_ascii().first() {
-            _ if status < 400 => false,
-            _ if self.header(ERROR_CLASS).is_some() => true,
+        let is_from_api = || match without_byte_order_mark(&self.body).trim_ascii().first() {
             Some(b'{') => true,
             Some(_) => matches!(status, 429 | 503),
             None => !matches!(status, 404 | 405),
-        }
+        };
+        status >= 400 && (self.header(ERROR_CLASS).is_some() || is_from_api())
     }
 
     /// The refusal, with everything that can be read. Missing and mistyped members are skipped.
@@ -101,11 +103,12 @@ impl Response {
         let mut refusal = ApiError::new(self.status.as_u16());
         let first = take(&mut body, "errors").and_then(|list: Array| list.into_iter().next());
         let (first_type, first_message) = first.map(first_error).unwrap_or_default();
-        let error_type = take_text(&mut body, "type").or_else(|| self.owned(ERROR_CLASS));
+        let error_type = take_nonempty(&mut body, "type").or_else(|| self.owned(ERROR_CLASS));
         refusal.error_type = error_type.or(first_type);
-        refusal.title = take_text(&mut body, "title");
-        refusal.message = take_text(&mut body, "error").or(first_message);
-        refusal.request_id = take_text(&mut body, "instance").or_else(|| self.owned(REQUEST_ID));
+        refusal.title = take_nonempty(&mut body, "title");
+        refusal.message = take_nonempty(&mut body, "error").or(first_message);
+        refusal.request_id =
+            take_nonempty(&mut body, "instance").or_else(|| self.owned(REQUEST_ID));
         refusal.retry_after = self.retry_after();
         if let Some(data) = take(&mut body, "data") {
             add_data(&mut refusal, data);
@@ -133,14 +136,14 @@ impl Response {
         }
     }
 
-    /// The value of a header, unless it is empty or not ASCII.
-    fn header(&self, name: &str) -> Option<&str> {
-        let value = self.headers.get(name).and_then(|value| value.to_str().ok());
-        value.filter(|text| !text.is_empty())
+    /// The value of a header, unless it is empty.
+    fn header(&self, name: &str) -> Option<Cow<'_, str>> {
+        let value = self.headers.get(name)?;
+        Some(String::from_utf8_lossy(value.as_bytes())).filter(|text| !text.is_empty())
     }
 
     fn owned(&self, name: &str) -> Option<String> {
-        self.header(name).map(ToOwned::to_owned)
+        self.header(name).map(Cow::into_owned)
     }
 
     /// `Retry-After` in seconds.
@@ -151,25 +154,25 @@ impl Response {
     }
 }
 
-/// Type and message of the first of a refusal's `errors`: a string, or an object like the refusal.
+/// Type and message of a refusal's first error: a string, or an object like the refusal itself.
 fn first_error(first: Value) -> (Option<String>, Option<String>) {
     match first {
         Value::Object(mut first) => {
-            let message = take_text(&mut first, "error").or(take_text(&mut first, "title"));
-            (take_text(&mut first, "type"), message)
+            let message = take_nonempty(&mut first, "error").or(take_nonempty(&mut first, "title"));
+            (take_nonempty(&mut first, "type"), message)
         }
         first => (None, String::from_value(first).filter(|text| !text.is_empty())),
     }
 }
 
-/// Adds the host and the second factor that a refusal's `data` names.
+/// Adds `data`, and the host and the second factor in it.
 fn add_data(refusal: &mut ApiError, mut data: Object) {
     refusal.data = Some(miniserde_json::to_string(&data));
-    refusal.host = take_text(&mut data, "host");
+    refusal.host = take_nonempty(&mut data, "host");
     let methods: Option<Array> = take(&mut data, "two_factor_authentication_methods");
     let two_factor = TwoFactor {
         methods: methods.into_iter().flatten().filter_map(String::from_value).collect(),
-        partial_session_id: take_text(&mut data, "partial_session_id"),
+        partial_session_id: take_nonempty(&mut data, "partial_session_id"),
         challenge_origin: None,
     };
     refusal.two_factor = Some(two_factor).filter(|found| *found != TwoFactor::default());
@@ -191,13 +194,13 @@ impl Success {
         if self.body.len() > MAX_BODY_BYTES {
             return Err("is larger than 64 KiB");
         }
-        let text = std::str::from_utf8(without_byte_order_mark(&self.body))
-            .map_err(|_| "is not UTF-8")?
-            .trim_ascii();
-        match text.as_bytes().first() {
+        let text = String::from_utf8_lossy(without_byte_order_mark(&self.body));
+        match text.trim_ascii().as_bytes().first() {
             None => Err("is empty"),
             Some(b'<') => Err(NOT_FILES_API),
-            Some(_) => json::parse(text).ok_or("is incomplete or not JSON"),
+            Some(_) => {
+                json::parse(&text).ok_or("is incomplete or not JSON, or has too many values")
+            }
         }
     }
 

@@ -14,8 +14,8 @@ use crate::request::{Call, send_once};
 use crate::response::Success;
 use crate::site::Site;
 
-/// Sends a call as often as the rules allow. Returns the last result, and the site that it came
-/// from. The first attempt reuses the connection of `kept`, if it is still open.
+/// Sends a call as often as the rules allow. Returns the response that means success, and the site
+/// that sent it. The first attempt reuses the connection of `kept`, if it is still open.
 pub(crate) fn send(
     site: &Site,
     call: &Call,
@@ -38,6 +38,7 @@ pub(crate) fn send(
             Err(_) if site.canceller.is_cancelled() => return Err(Error::cancelled()),
             Err(error) => error.with_challenge_origin(site.origin()),
         };
+        // Over a new connection, this is still the first attempt.
         if error.delivery() == Some(Delivery::NotOpen) {
             continue;
         }
@@ -70,7 +71,7 @@ fn region(site: &Site, error: &Error) -> Option<Site> {
 }
 
 /// The time limit of one attempt: half of the remaining time if it may be retried, so that a dead
-/// connection leaves time for a retry. If half is too short for the wait, all of it.
+/// connection leaves time for a retry. If the wait does not fit into the other half, all of it.
 fn attempt_timeout(may_be_retried: bool, remaining: Duration, wait: Duration) -> Duration {
     if may_be_retried && wait < remaining / 2 { remaining / 2 } else { remaining }
 }
@@ -94,7 +95,7 @@ impl Outcome {
         match (error.delivery(), error.http_status()) {
             (Some(Delivery::NotSent), _) => Outcome::NotSent,
             (Some(Delivery::Unknown), _) => Outcome::NoResponse,
-            // The server sent it before it saw the request, because the connection was idle.
+            // The server sent it because the connection was idle, before it saw the request.
             (None, Some(408)) if is_connection_reused => Outcome::NoResponse,
             (None, Some(429 | 500..=599)) => Outcome::Unavailable(retry_after),
             _ => Outcome::Permanent,
@@ -109,8 +110,8 @@ fn wait_before_retry(idempotent: bool, outcome: Outcome, backoff: Duration) -> O
         (Outcome::NotSent, _) => Some(backoff),
         (Outcome::NoResponse, true) => Some(backoff),
         (Outcome::Unavailable(retry_after), true) => Some(backoff.max(retry_after)),
-        // The site may have carried out the login even though it reports a failure. A second one
-        // would open a second session, send a second code, or count as a second failure.
+        // The site may have carried out the login even if it reports a failure. A second login would
+        // open a second session, send a second code, or count as a second failure.
         (Outcome::NoResponse | Outcome::Unavailable(_), false) => None,
         (Outcome::Permanent, _) => None,
     }
@@ -127,6 +128,7 @@ fn backoff(retry: u32) -> Duration {
 fn longest_backoff(retry: u32) -> Duration {
     FIRST_BACKOFF.saturating_mul(2_u32.saturating_pow(retry.min(16))) * 5 / 4
 }
+
 #[cfg(test)]
 mod tests {
     use std::io;
@@ -175,8 +177,6 @@ mod tests {
         for (retry, doubled) in [(0, 500), (1, 1000), (2, 2000), (3, 4000)] {
             let waits: Vec<u128> = (0..50).map(|_| backoff(retry).as_millis()).collect();
             assert!(waits.iter().all(|w| (doubled * 3 / 4..=doubled * 5 / 4).contains(w)));
-            assert!(waits.iter().any(|w| *w != waits[0]), "no jitter");
-            // Spread over the whole range.
             assert!(waits.iter().any(|w| *w < doubled) && waits.iter().any(|w| *w > doubled));
         }
         assert!(backoff(u32::MAX) > Duration::from_secs(1000));

@@ -14,9 +14,9 @@ use crate::retry::send;
 use crate::site::Site;
 use crate::text::redacted;
 
-/// A logged-in user: made by [`login`](Session::login) or [`resume`](Session::resume), ended by
-/// [`logout`](Session::logout). [`auth_header`](Session::auth_header) authenticates all other API
-/// requests.
+/// The session of a logged-in user. [`login`](Session::login) or [`resume`](Session::resume) creates
+/// it, and [`logout`](Session::logout) ends it. [`auth_header`](Session::auth_header) authenticates
+/// all other API requests.
 ///
 /// The fields are the attributes of the Files.com API, under their own names. One that the site
 /// left out, or sent as `null` or with an unexpected JSON type, is `None`.
@@ -44,7 +44,7 @@ pub struct Session {
     pub id: String,
     /// The language of the session.
     pub language: Option<String>,
-    /// A token with which the user can log in by browser, at `login_token_domain`. A secret.
+    /// A token with which the user can log in in a browser, at `login_token_domain`. A secret.
     pub login_token: Option<String>,
     /// The address where `login_token` is valid.
     pub login_token_domain: Option<String>,
@@ -57,13 +57,13 @@ pub struct Session {
     /// The folder in which the session starts. On newer servers, the folder that the session is
     /// restricted to; it then starts in `home_path`.
     pub root_path: Option<String>,
-    /// Whether the site's administrator allows insecure SFTP ciphers to this user.
+    /// Whether the site's administrator allows insecure SFTP ciphers for this user.
     pub sftp_insecure_ciphers: Option<bool>,
     /// The id of the site.
     pub site_id: Option<i64>,
     /// Whether the user must use TLS for everything.
     pub ssl_required: Option<bool>,
-    /// Whether the site's administrator allows insecure TLS versions to this user.
+    /// Whether the site's administrator allows insecure TLS versions for this user.
     pub tls_disabled: Option<bool>,
     /// Whether the user must add a two-factor method before the API allows anything else. The
     /// login itself worked.
@@ -96,7 +96,7 @@ impl Session {
     /// Logs in: one `POST`.
     ///
     /// A login is sent once. It is retried only if no connection could be made. If a response
-    /// over https reports that the user belongs to another region, and names a host under
+    /// over https reports that the user or site belongs to another region, and names a host under
     /// `files.com`, the login is sent once more, to that host. [`base_url`](Session::base_url) then
     /// returns its origin.
     ///
@@ -111,22 +111,28 @@ impl Session {
             None => site.clone(),
         };
         let (success, site) = send(&site, &Call::login(login)?, None)?;
-        Session::from_response(success, site)
+        let canceller = site.canceller.clone();
+        match Session::from_response(success, site) {
+            // The cancellation may have cut off the body.
+            Err(_) if canceller.is_cancelled() => Err(Error::cancelled()),
+            result => result,
+        }
     }
 
-    /// A session known only by its id, from a file or an earlier process. Sends nothing; all other
-    /// attributes are `None`.
+    /// Makes a session from a saved id, such as one from a file or an earlier process. Sends
+    /// nothing; all other attributes are `None`.
     ///
-    /// The id is a secret, so save it in a file with mode 0600, with
-    /// [`base_url`](Session::base_url) beside it:
+    /// The id is a secret, so save it in a file with mode 0600, together with the
+    /// [`base_url`](Session::base_url):
     ///
     /// ```no_run
     /// use files_session::{Session, Site};
     /// use std::{fs, io::Write};
     ///
     /// fn save(session: &Session) -> std::io::Result<()> {
+    ///     let _ = fs::remove_file("session"); // an existing file would keep its mode
     ///     let mut options = fs::OpenOptions::new();
-    ///     options.write(true).create(true).truncate(true);
+    ///     options.write(true).create_new(true);
     ///     #[cfg(unix)]
     ///     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     ///     let mut file = options.open("session")?;
@@ -142,7 +148,7 @@ impl Session {
     /// ```
     ///
     /// The session may have expired in the meantime. `GET {base_url}/api/rest/v1/site` with the
-    /// [`auth_header`](Session::auth_header) tells whether it is still valid. A site may bind a
+    /// [`auth_header`](Session::auth_header) shows whether it is still valid. A site may bind a
     /// session to the IP address and the `User-Agent` of its login, so resume it with the same
     /// [`user_agent`](Site::user_agent).
     ///
@@ -150,7 +156,7 @@ impl Session {
     ///
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if the id is not a valid header value (it
     /// is empty, longer than 4 KiB, or contains white space, a control character or a non-ASCII
-    /// one), or if the settings of the site would make any call fail.
+    /// one), or if the settings of the site would make every call fail.
     pub fn resume(site: &Site, id: &str) -> Result<Session, Error> {
         if !is_session_id(id) {
             return Err(INVALID_SESSION_ID.into());
@@ -167,8 +173,9 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Any [`Error`]; the call may then be repeated. A session that has already ended is
-    /// [`InvalidSession`](crate::ErrorKind::InvalidSession).
+    /// Any [`Error`]; the call may then be repeated. For a session that has already ended, it is
+    /// [`InvalidSession`](crate::ErrorKind::InvalidSession), or on some servers
+    /// [`NotAuthenticated`](crate::ErrorKind::NotAuthenticated).
     pub fn logout(&self) -> Result<(), Error> {
         let call = Call::logout(&self.id)?;
         send(&self.site, &call, self.agent.as_ref()).map(drop)
@@ -200,7 +207,7 @@ impl Session {
     /// let (name, value) = session.auth_header();
     /// let agent: ureq::Agent = ureq::Agent::config_builder()
     ///     .user_agent(USER_AGENT)
-    ///     .max_redirects(0) // otherwise the id goes where a redirect points
+    ///     .max_redirects(0) // otherwise ureq sends the id to a redirect's target
     ///     .timeout_global(Some(Duration::from_secs(20))) // ureq has no limit by default
     ///     .build()
     ///     .into();
@@ -217,7 +224,7 @@ impl Session {
     }
 
     /// Reads the session from the response to a login. Only the id must be valid: the session is
-    /// open at the server, whatever else it sent.
+    /// open at the server, even if other attributes are invalid.
     pub(crate) fn from_response(mut response: Success, site: Site) -> Result<Session, Error> {
         let mut session = Session::from_id(String::new(), site);
         // One pass over the members is cheaper than one search per attribute.

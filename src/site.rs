@@ -13,16 +13,16 @@ use crate::canceller::Canceller;
 use crate::connect::Shared;
 use crate::error::InvalidInput;
 use crate::limits::{
-    DEFAULT_CONNECT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_TIMEOUT, INPUT_BUFFER_BYTES, MAX_FIELD_BYTES,
-    MAX_HEADER_BYTES, MAX_IDLE_AGE, MAX_LANGUAGE_BYTES, MAX_TIMEOUT, OUTPUT_BUFFER_BYTES,
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_TIMEOUT, MAX_FIELD_BYTES, MAX_HEADER_BYTES,
+    MAX_IDLE_AGE, MAX_LANGUAGE_BYTES, MAX_TIMEOUT, OUTPUT_BUFFER_BYTES,
 };
 use crate::proxy::ProxyChoice;
 use crate::tls::{self, Trust};
 
 /// Where to log in, and how to reach it.
 ///
-/// Cheap to clone. Clones share the TLS configuration and the resolved addresses. Nothing is
-/// checked or sent before the first call: an invalid setting makes that call fail with
+/// Cheap to clone. Clones share the TLS configuration and the resolved addresses. No method fails or
+/// sends anything: an invalid setting makes every call fail with
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
 ///
 /// ```
@@ -141,7 +141,8 @@ impl Site {
     /// Sets the proxy: `http://user:password@host:port`, or `https://…`. Default: the
     /// environment's.
     ///
-    /// The environment is read when a call connects, by curl's rules: `https_proxy` or
+    /// The environment is read for each connection and by [`Session::resume`](crate::Session::resume),
+    /// by curl's rules: `https_proxy` or
     /// `HTTPS_PROXY` for https, `http_proxy` for http (never `HTTP_PROXY`), otherwise `all_proxy`
     /// or `ALL_PROXY`; `no_proxy` or `NO_PROXY` lists the exceptions. Loopback hosts never use the
     /// environment's proxy. The default port is 80, or 443 for an https proxy. SOCKS proxies are
@@ -246,9 +247,8 @@ impl Target<'_> {
             .accept_encoding("")
             .timeout_global(Some(limit))
             .timeout_connect(Some(connect))
-            .max_response_header_size(MAX_HEADER_BYTES)
             .max_idle_age(MAX_IDLE_AGE)
-            .input_buffer_size(INPUT_BUFFER_BYTES)
+            .input_buffer_size(MAX_HEADER_BYTES)
             .output_buffer_size(OUTPUT_BUFFER_BYTES);
         self.trust.apply(config).build()
     }
@@ -291,13 +291,6 @@ mod tests {
         assert_eq!(site.timeout, Duration::from_secs(60));
         assert_eq!(site.connect_timeout, Duration::from_secs(10));
         assert_eq!(site.retries, 3);
-        let target = Site::new("http://localhost").target().unwrap().config(
-            None,
-            Duration::from_secs(1),
-            Duration::from_secs(1),
-        );
-        assert_eq!(target.max_idle_age(), Duration::from_secs(15));
-        assert_eq!(target.max_response_header_size(), 16_384);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use crate::limits::MAX_SHOWN_CHARS;
 
-/// A foreign text for a terminal: control and invisible characters are escaped, and a long text is
+/// An untrusted text for a terminal: control and invisible characters are escaped, and a long text is
 /// truncated.
 pub(crate) struct Sanitized<'a>(pub &'a str);
 

@@ -7,10 +7,8 @@ use crate::error::InvalidInput;
 #[cfg(feature = "_tls")]
 use crate::text::Sanitized;
 
-/// Whether https is available.
 pub(crate) const IS_AVAILABLE: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
-/// The certificates to trust.
 #[derive(Clone)]
 pub(crate) struct Trust(#[cfg(feature = "_tls")] ureq::tls::RootCerts);
 
@@ -29,6 +27,7 @@ impl Trust {
     /// blocks that it doesn't know.
     pub(crate) fn from_pem(pem: &str) -> Result<Trust, InvalidInput> {
         let mut certificates = Vec::new();
+        // Between the dashes are the label of a beginning, base64, and the label of an end.
         let mut parts = pem.split('-').filter(|part| !part.is_empty());
         while let Some(part) = parts.next() {
             let Some(label) = part.strip_prefix("BEGIN ") else { continue };
@@ -53,7 +52,7 @@ impl Trust {
         Ok(Trust(certificates.into()))
     }
 
-    /// Puts it into ureq's configuration.
+    /// Sets the TLS library and the roots in ureq's configuration.
     pub(crate) fn apply(&self, config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
         use ureq::tls::{TlsConfig, TlsProvider};
 
@@ -81,7 +80,7 @@ impl Trust {
     }
 }
 
-/// Decodes base64, with white space anywhere. Malformed base64 that it accepts is not valid DER.
+/// Decodes base64. White space and padding are skipped; the caller checks the result.
 #[cfg(feature = "_tls")]
 fn decode(base64: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
@@ -106,7 +105,7 @@ fn decode(base64: &str) -> Option<Vec<u8>> {
 }
 
 /// Whether this has the outer structure of a certificate (RFC 5280, section 4.1). TLS libraries
-/// skip roots that they can't read, and would later call the issuer unknown.
+/// skip roots that they can't read, and would later report an unknown issuer.
 #[cfg(feature = "_tls")]
 fn is_certificate(der: &[u8]) -> bool {
     const SEQUENCE: u8 = 0x30;
@@ -143,7 +142,7 @@ mod tests {
     #[test]
     fn base64_is_decoded() {
         let all: Vec<u8> = (0..=255).collect();
-        // Each of the 64 characters, and each of the three lengths.
+        // Each of the 64 characters, and each length of the padding.
         let text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7\r
             PD0+P0BBQkNERUZHSElKS0xNTk9QUVJTVFVWV1hZWltcXV5fYGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3\teHl6e3x9
             fn+AgYKDhIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2en6ChoqOkpaanqKmqq6ytrq+wsbKztLW2t7i5uru8vb6/
@@ -175,7 +174,7 @@ mod tests {
             (block("MIA="), one()),
             (block("MII="), one()),
             (block("MIQAAAAA"), one()),
-            // Too short, too long, without content, with excess inside and behind.
+            // Wrong lengths, no content, and excess bytes inside and after the certificate.
             (block("MAkwAQAwAAMBAA=="), one()),
             (block("MAcwAQAwAAMBAA=="), one()),
             (block("MAcwADAAAwEA"), one()),

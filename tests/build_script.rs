@@ -17,7 +17,7 @@ fn cargo(command: &str, url: &str, password: &str) -> Output {
         .env("FILES_BASE_URL", url)
         .env("FILES_USERNAME", stand_in::USERNAME)
         .env("FILES_PASSWORD", password)
-        // The script's own request would use a proxy, even to a loopback host. Cargo needs it.
+        // The script's own request would use a proxy, even to a loopback host. cargo may need them.
         .env("NO_PROXY", "127.0.0.1")
         .env("no_proxy", "127.0.0.1");
     watchdog::busy(|| cargo.output().unwrap())

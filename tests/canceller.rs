@@ -1,4 +1,4 @@
-//! Ending calls from another thread, in every phase but the lookup (`namespaces.rs`).
+//! Ending calls from another thread. The lookup, the TCP connect and writes are in `namespaces.rs`.
 
 mod support;
 
@@ -9,8 +9,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use files_session::{Canceller, Error, ErrorKind, Session, Site};
-use support::{Reply, Server, accept_all, login};
+use files_session::{Canceller, ErrorKind, Session, Site};
+use support::{LOGIN, LOGOUT, Reply, Server, accept_all, login};
 #[cfg(target_os = "linux")]
 use support::{assert_passes, rerun_self};
 
@@ -19,14 +19,6 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// A time limit that no test reaches.
 const HOUR: Duration = Duration::from_secs(3600);
-
-type Call = fn(&Site) -> Result<(), Error>;
-
-/// A login, and the logout of a session that is known by its id.
-const CALLS: [Call; 2] = [
-    |site| Session::login(site, &login()).map(drop),
-    |site| Session::resume(site, "id").unwrap().logout(),
-];
 
 /// A server that does `work` on each connection. The work sends a message when the call is in the
 /// phase in which it is to be cancelled.
@@ -59,7 +51,7 @@ fn silent() -> (SocketAddr, Receiver<()>) {
 #[track_caller]
 fn assert_ends_soon(site: Site, reached: &Receiver<()>) {
     let site = site.timeout(HOUR).connect_timeout(HOUR);
-    for call in CALLS {
+    for call in [LOGIN, LOGOUT] {
         let canceller = Canceller::new();
         let site = site.clone().canceller(&canceller);
         let call = thread::spawn(move || call(&site));
@@ -94,19 +86,25 @@ fn a_tls_handshake_can_be_cancelled() {
 
 #[test]
 fn a_body_that_drips_can_be_cancelled() {
-    let (addr, reached) = serve(|stream, reached| {
-        let mut method = [0; 4];
-        stream.read_exact(&mut method)?;
-        // The body of a successful logout is not waited for.
-        let status = if &method == b"POST" { 201 } else { 400 };
-        write!(stream, "HTTP/1.1 {status} S\r\nContent-Length: 60000\r\n\r\n")?;
-        let _ = reached.send(());
-        loop {
-            stream.write_all(b" ")?;
-            thread::sleep(Duration::from_millis(20));
-        }
-    });
-    assert_ends_soon(Site::new(&format!("http://{addr}")), &reached);
+    // Without a length, the body ends with the connection.
+    for length in ["Content-Length: 60000\r\n", ""] {
+        let (addr, reached) = serve(move |stream, reached| {
+            let mut method = [0; 4];
+            stream.read_exact(&mut method)?;
+            // The body of a successful logout is not waited for.
+            let status = if &method == b"POST" { 201 } else { 400 };
+            write!(stream, "HTTP/1.1 {status} S\r\n{length}\r\n")?;
+            for n in 0.. {
+                stream.write_all(b" ")?;
+                if n == 10 {
+                    let _ = reached.send(());
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            Ok(())
+        });
+        assert_ends_soon(Site::new(&format!("http://{addr}")), &reached);
+    }
 }
 
 #[test]
@@ -153,7 +151,6 @@ fn a_wait_between_retries_can_be_cancelled() {
     canceller.cancel();
     assert_eq!(logout.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
     assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-    assert!(reached.try_recv().is_err(), "it was sent once more");
 }
 
 #[test]
@@ -164,7 +161,7 @@ fn later_calls_are_cancelled_before_anything_is_sent() {
     let session = Session::login(&site, &login()).unwrap();
     canceller.cancel();
     assert_eq!(session.logout().unwrap_err().kind(), ErrorKind::Cancelled);
-    for call in CALLS {
+    for call in [LOGIN, LOGOUT] {
         assert_eq!(call(&site).unwrap_err().kind(), ErrorKind::Cancelled);
     }
     assert_eq!(server.methods(), ["POST"]);
@@ -207,14 +204,14 @@ fn a_clone_cancels_all_sites_of_the_canceller_and_no_others() {
 }
 
 #[test]
-fn no_call_escapes_a_cancellation_that_comes_as_it_begins() {
+fn a_cancellation_at_the_start_of_a_call_is_not_missed() {
     let server = Server::forgetful(|_| Reply::nothing().then_silence());
     let site = server.site().timeout(HOUR).connect_timeout(HOUR);
     for round in 0..300 {
         let canceller = Canceller::new();
         let (site, start) = (&site.clone().canceller(&canceller), &Barrier::new(3));
         thread::scope(|scope| {
-            let calls = CALLS.map(|call| {
+            let calls = [LOGIN, LOGOUT].map(|call| {
                 scope.spawn(move || {
                     start.wait();
                     call(site)
@@ -237,11 +234,11 @@ fn no_call_escapes_a_cancellation_that_comes_as_it_begins() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_canceller_keeps_nothing_of_a_thousand_calls() {
+fn a_canceller_retains_nothing_after_a_thousand_calls() {
     // The test reruns itself in a process without any other threads.
     let Ok(url) = std::env::var("FILES_SESSION_TEST_KEEPS") else {
         let server = Server::with(accept_all);
-        let test = "a_canceller_keeps_nothing_of_a_thousand_calls";
+        let test = "a_canceller_retains_nothing_after_a_thousand_calls";
         assert_passes(rerun_self(&[], test).env("FILES_SESSION_TEST_KEEPS", server.url()));
         assert_eq!(server.requests().len(), 2 * 1100);
         return;
@@ -263,7 +260,7 @@ fn a_canceller_keeps_nothing_of_a_thousand_calls() {
     let (files, threads, pages) = (count("fd"), count("task"), resident_pages());
     make_calls(1000);
     assert_eq!((count("fd"), count("task")), (files, threads));
-    // An agent has more than 1 KB.
+    // An agent takes more than 1 KB.
     let grown = resident_pages().saturating_sub(pages);
     assert!(grown < 128, "{grown} pages");
     // The canceller is still in use.

@@ -5,11 +5,24 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 
 use support::stand_in::{DEVICE_ANSWER, VARIABLES};
-use support::{Server, accept_all, example, stand_in, start_stand_in};
+use support::{Server, accept_all, stand_in, start_stand_in, watchdog, without_proxies};
+
+/// The example, built by `cargo test`.
+fn example() -> Command {
+    watchdog::test();
+    let mut path = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    path.extend(["examples", &format!("login{}", std::env::consts::EXE_SUFFIX)]);
+    assert!(path.exists(), "{} is missing: `cargo test` builds it", path.display());
+    let mut command = Command::new(path);
+    without_proxies(&mut command);
+    command
+}
 
 /// Runs the example with these values of its variables, and this text to read.
 fn run(account: Option<[&str; 3]>, input: &str) -> Output {
@@ -17,7 +30,7 @@ fn run(account: Option<[&str; 3]>, input: &str) -> Output {
 }
 
 fn run_with(account: Option<[&str; 3]>, input: &str, temp_dir: &Path) -> Output {
-    let mut command = example("login");
+    let mut command = example();
     for (i, name) in VARIABLES.into_iter().enumerate() {
         match account {
             Some(values) => command.env(name, values[i]),
@@ -82,7 +95,7 @@ fn with_variables_it_logs_in_at_that_site() {
 
 #[test]
 fn a_missing_variable_is_named() {
-    let mut command = example("login");
+    let mut command = example();
     let output = command.env(VARIABLES[0], "http://127.0.0.1:9").env_remove(VARIABLES[1]).output();
     assert!(assert_fails(&output.unwrap()).starts_with("error: FILES_USERNAME: "));
 }
@@ -123,7 +136,7 @@ fn the_saved_session_is_private_and_removed_after_the_logout() {
 
 #[test]
 fn with_serve_it_runs_the_stand_in_and_prints_the_variables() {
-    let mut command = example("login");
+    let mut command = example();
     let mut child = command.arg("--serve").stdout(Stdio::piped()).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
     let lines: Vec<String> = lines.filter(|line| !line.starts_with('#')).take(3).collect();

@@ -1,4 +1,4 @@
-//! Peak memory of a call, at servers that send without end.
+//! Peak memory of a call, with servers that send too much.
 
 #![cfg(target_os = "linux")]
 
@@ -20,7 +20,7 @@ fn peak() -> u64 {
 }
 
 #[test]
-fn an_endless_response_needs_no_more_memory_than_an_ordinary_one() {
+fn a_flood_is_not_read_into_memory() {
     let block = vec![b'x'; 64 * 1024];
     let chunk = [b"10000\r\n", &block[..], b"\r\n"].concat();
     let head = |head: &str| format!("HTTP/1.1 {head}\r\n\r\n{{\"error\":\"").into_bytes();

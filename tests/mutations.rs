@@ -87,7 +87,8 @@ fn ten_thousand_damaged_responses_are_errors_or_sessions_with_a_valid_id() {
             Err(error) => {
                 let text = error.to_string();
                 assert!(!text.is_empty() && !text.chars().any(char::is_control), "{text:?}");
-                assert_ne!(error.kind(), ErrorKind::InvalidInput, "{text}");
+                let kinds = [ErrorKind::InvalidInput, ErrorKind::Connect, ErrorKind::Tls];
+                assert!(!kinds.contains(&error.kind()), "{text}");
                 errors += 1;
             }
         }

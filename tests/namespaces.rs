@@ -7,7 +7,7 @@
 mod support;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,8 +15,10 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use files_session::{Canceller, Error, ErrorKind, Login, Session, Site};
-use support::{Server, accept_all, assert_passes, closed_port, login, rerun_self, watchdog};
+use files_session::{Canceller, ErrorKind, Login, Session, Site};
+use support::{
+    LOGIN, LOGOUT, Server, accept_all, assert_passes, closed_port, login, rerun_self, watchdog,
+};
 
 /// Set inside the namespaces.
 const INSIDE: &str = "FILES_SESSION_TEST_INSIDE";
@@ -44,7 +46,7 @@ fn inside(test: &str, hosts: &str, resolv_conf: &str) -> bool {
     fs::write(files.join("hosts"), hosts).unwrap();
     fs::write(files.join("resolv.conf"), resolv_conf).unwrap();
     fs::write(files.join("nsswitch.conf"), "hosts: files dns\n").unwrap();
-    // 10.99.0.1 and fe80::1 are this side of a link. What goes to 10.99.0.2 is lost on it.
+    // 10.99.0.1 and fe80::1 are the near end of a link. Packets to 10.99.0.2 are lost on it.
     let set_up = "
         set -e
         mount --make-rprivate /
@@ -76,8 +78,8 @@ fn write_hosts(hosts: &str) {
     fs::write("/etc/hosts", hosts).unwrap();
 }
 
-/// A name server on port 53 of this machine. It knows one address of every name, 127.0.0.1, but does
-/// not answer if the name begins with `silent`. Returns the names that it is asked for.
+/// A name server on port 53 of this machine. It resolves every name to 127.0.0.1, but does not answer
+/// if the name begins with `silent`. Returns the names that it is asked for.
 fn name_server() -> Receiver<String> {
     let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
     let (sender, names) = channel();
@@ -109,14 +111,6 @@ fn name_server() -> Receiver<String> {
     names
 }
 
-type Call = fn(&Site) -> Result<(), Error>;
-
-/// A login, and the logout of a session that is known by its id.
-const CALLS: [Call; 2] = [
-    |site| Session::login(site, &login()).map(drop),
-    |site| Session::resume(site, "id").unwrap().logout(),
-];
-
 /// A site that only these tests know, over plain http.
 fn site(host: &str, port: u16) -> Site {
     Site::new(&format!("http://{host}:{port}")).allow_http().retries(0)
@@ -145,7 +139,7 @@ fn localhost_is_never_looked_up() {
     }
 }
 
-/// A module of the C library that knows one address of every name: `fe80::1` on the link.
+/// A module of the C library that resolves every name to `fe80::1` on the link.
 #[cfg(target_env = "gnu")]
 const SCOPED: &str = r#"
     #include <arpa/inet.h>
@@ -190,8 +184,8 @@ fn a_link_local_address_is_connected_to_in_its_scope() {
 }
 
 #[test]
-fn the_default_port_is_the_one_of_the_scheme() {
-    if !inside("the_default_port_is_the_one_of_the_scheme", "127.0.0.1 site.test\n", "") {
+fn the_default_port_depends_on_the_scheme() {
+    if !inside("the_default_port_depends_on_the_scheme", "127.0.0.1 site.test\n", "") {
         return;
     }
     let refusal = b"HTTP/1.1 400 Bad Request\r\n\r\n";
@@ -285,7 +279,7 @@ fn a_lookup_counts_towards_the_time_limits() {
         (site().timeout(limit), host, "timeout"),
         (site().connect_timeout(limit).proxy("silent-proxy.test:3128"), proxy, "connect_timeout"),
     ] {
-        for call in CALLS {
+        for call in [LOGIN, LOGOUT] {
             let start = Instant::now();
             let error = call(&site).unwrap_err();
             let took = start.elapsed();
@@ -321,13 +315,36 @@ fn a_login_that_fills_a_small_send_buffer_ends_in_time() {
 }
 
 #[test]
+fn a_write_can_be_cancelled() {
+    if !inside("a_write_can_be_cancelled", "", "") {
+        return;
+    }
+    fs::write("/proc/sys/net/ipv4/tcp_wmem", "4096 4096 4096").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket2::SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
+    let canceller = Canceller::new();
+    let site = site("127.0.0.1", listener.local_addr().unwrap().port()).canceller(&canceller);
+    let call = thread::spawn(move || {
+        Session::login(&site, &Login::new("username", &"x".repeat(65_000))).map(drop)
+    });
+    // The rest of the request doesn't fit into the buffers.
+    let mut stream = listener.accept().unwrap().0;
+    stream.read_exact(&mut [0]).unwrap();
+    let start = Instant::now();
+    canceller.cancel();
+    let error = call.join().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_lookup_can_be_cancelled() {
     let resolv_conf = "nameserver 127.0.0.1\noptions timeout:30\n";
     if !inside("a_lookup_can_be_cancelled", "", resolv_conf) {
         return;
     }
     let names = name_server();
-    for (i, call) in CALLS.into_iter().enumerate() {
+    for (i, call) in [LOGIN, LOGOUT].into_iter().enumerate() {
         for (name, site) in [
             (format!("silent-{i}.test"), site(&format!("silent-{i}.test"), 80)),
             (
@@ -438,7 +455,7 @@ fn a_proxy_that_is_not_found_is_never_bypassed() {
     }
     let server = Server::with(accept_all);
     let site = site("site.test", server.addr.port()).proxy("http://proxy.test:3128");
-    for call in CALLS {
+    for call in [LOGIN, LOGOUT] {
         let error = call(&site).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         let sentence = "the proxy proxy.test:3128 could not be looked up";

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use files_session::{Error, ErrorKind, Login, Session, Site};
-use support::{Reply, Request, Server, accept_all, closed_port, login};
+use support::{Call, LOGIN, LOGOUT, Reply, Server, accept_all, closed_port, login};
 #[cfg(target_os = "linux")]
 use support::{assert_passes, rerun_self};
 
@@ -20,14 +20,6 @@ const LIMIT: Duration = Duration::from_millis(1500);
 /// granted twice is noticed.
 const SLACK: Duration = Duration::from_secs(1);
 
-type Call<'a> = Box<dyn Fn() -> Result<(), Error> + 'a>;
-
-/// Login and logout at a site, for promises that hold for both.
-fn login_and_logout(site: &Site) -> [(&'static str, Call<'_>); 2] {
-    let logout = || Session::resume(site, "id")?.logout();
-    [("login", Box::new(|| Session::login(site, &login()).map(drop))), ("logout", Box::new(logout))]
-}
-
 // Time
 
 /// Both calls end at the limit. A logout may end at half of it, if a busy machine leaves no time
@@ -35,12 +27,12 @@ fn login_and_logout(site: &Site) -> [(&'static str, Call<'_>); 2] {
 #[track_caller]
 fn ends_in_time(site: &Site) {
     let site = site.clone().timeout(LIMIT);
-    for ((name, call), minimum) in login_and_logout(&site).into_iter().zip([LIMIT, LIMIT / 2]) {
+    for (call, minimum) in [(LOGIN, LIMIT), (LOGOUT, LIMIT / 2)] {
         let start = Instant::now();
-        let error = call().unwrap_err();
+        let error = call(&site).unwrap_err();
         let took = start.elapsed();
-        assert_eq!(error.kind(), ErrorKind::Timeout, "{name}: {error}");
-        assert!((minimum..LIMIT + SLACK).contains(&took), "{name} took {took:?}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+        assert!((minimum..LIMIT + SLACK).contains(&took), "{took:?}: {error}");
     }
 }
 
@@ -86,7 +78,7 @@ fn small_listener() -> TcpListener {
     socket.into()
 }
 
-/// A password with which a login is as large as it may be.
+/// A password that makes the login exactly 64 KiB long.
 fn longest_password() -> String {
     "x".repeat(64 * 1024 - r#"{"username":"u","password":""}"#.len())
 }
@@ -111,29 +103,29 @@ fn a_login_of_64_kib_is_sent_and_a_larger_one_is_invalid() {
 
 #[cfg(feature = "_tls")]
 #[test]
-fn the_limit_holds_over_a_tls_handshake() {
+fn the_limit_holds_during_a_tls_handshake() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     ends_in_time(&Site::new(&format!("https://{}", listener.local_addr().unwrap())));
 }
 
 #[test]
-fn the_limit_holds_over_early_hints_without_end() {
+fn the_limit_holds_if_early_hints_never_end() {
     let hint = "HTTP/1.1 103 Early Hints\r\n\r\n";
     let server = Server::new([Reply::raw(hint).without_end().slowly(Duration::from_millis(20))]);
     ends_in_time(&server.site());
 }
 
 #[test]
-fn the_limit_holds_over_the_waits_between_retries() {
+fn the_limit_includes_the_waits_between_retries() {
     // The waits are about 0.5 s and 1 s. This limit ends the call before the second one.
     let limit = Duration::from_millis(1100);
     let closed = closed_port();
     let site = Site::new(&closed.url()).timeout(limit);
-    for (name, call) in login_and_logout(&site) {
+    for call in [LOGIN, LOGOUT] {
         let start = Instant::now();
-        assert_eq!(call().unwrap_err().kind(), ErrorKind::Connect, "{name}");
-        assert!(start.elapsed() >= Duration::from_millis(375), "{name}: no wait");
-        assert!(start.elapsed() < limit + SLACK, "{name}: {:?}", start.elapsed());
+        assert_eq!(call(&site).unwrap_err().kind(), ErrorKind::Connect);
+        assert!(start.elapsed() >= Duration::from_millis(375), "no wait");
+        assert!(start.elapsed() < limit + SLACK, "{:?}", start.elapsed());
     }
 }
 
@@ -180,19 +172,18 @@ fn an_error_names_the_limit_that_expired_while_connecting() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let site = Site::new(&format!("https://{}", listener.local_addr().unwrap())).retries(1);
     let (short, long) = (Duration::from_secs(1), Duration::from_millis(2500));
-    for (site, expected) in [
-        (site.clone().connect_timeout(short).retries(0), "login within 1s (connect_timeout)"),
-        (site.clone().timeout(short), "login within 1s (timeout)"),
+    for (call, site, expected) in [
+        (LOGIN, site.clone().connect_timeout(short).retries(0), "within 1s (connect_timeout)"),
+        (LOGIN, site.clone().timeout(short), "within 1s (timeout)"),
         // The first attempt of this logout gets half of 2.5 s, so its limit for connecting expires
-        // first. What ends the second one is the limit for the call.
+        // first. The second attempt ends at the limit for the call.
         (
+            LOGOUT,
             site.timeout(long).connect_timeout(Duration::from_millis(1200)),
-            "logout within 2.5s (timeout)",
+            "within 2.5s (timeout)",
         ),
     ] {
-        let (call, expected) = expected.split_once(' ').unwrap();
-        let call = login_and_logout(&site).into_iter().find(|(name, _)| *name == call).unwrap().1;
-        let error = call().unwrap_err();
+        let error = call(&site).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().contains(expected), "{expected}: {error}");
     }
@@ -204,16 +195,19 @@ fn an_error_names_the_limit_that_expired_while_connecting() {
 fn no_redirect_is_followed() {
     let elsewhere = Server::new([Reply::session()]);
     for status in [300, 301, 302, 303, 304, 305, 307, 308] {
-        for target in
-            [format!("{}/api/rest/v1/sessions", elsewhere.url()), "/other".into(), "//x".into()]
-        {
+        for target in [
+            format!("{}/api/rest/v1/sessions", elsewhere.url()),
+            "/other".into(),
+            "//x".into(),
+            "https://münchen.example/".into(),
+        ] {
             let header = format!("Location: {target}\r\n");
             let here = Server::new([Reply::http(status, &header, "")]);
-            for (name, call) in login_and_logout(&here.site()) {
-                let error = call().unwrap_err();
-                assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{name} {status}");
-                assert_eq!(error.http_status(), Some(status), "{name}");
-                assert_eq!(error.location(), Some(target.as_str()), "{name}");
+            for call in [LOGIN, LOGOUT] {
+                let error = call(&here.site()).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{status}");
+                assert_eq!(error.http_status(), Some(status));
+                assert_eq!(error.location(), Some(target.as_str()));
                 assert!(error.to_string().contains(&format!("redirects to {target}")), "{error}");
             }
             assert_eq!(here.methods(), ["POST", "DELETE"]);
@@ -225,14 +219,13 @@ fn no_redirect_is_followed() {
 // Retries
 
 /// How often a call was sent, and its result.
-fn sent(replies: impl IntoIterator<Item = Reply>, call: &str) -> (usize, Result<(), Error>) {
+fn sent(replies: impl IntoIterator<Item = Reply>, call: Call) -> (usize, Result<(), Error>) {
     let server = Server::new(replies);
-    let site = server.site().timeout(Duration::from_secs(20));
-    let result = login_and_logout(&site).into_iter().find(|(name, _)| *name == call).unwrap().1();
+    let result = call(&server.site().timeout(Duration::from_secs(20)));
     (server.requests().len(), result)
 }
 
-/// Checks the rows of a table at the same time, because most of it is waiting.
+/// Checks the rows of a table at the same time, because they mostly wait.
 fn in_parallel<T: Send>(rows: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
     thread::scope(|scope| {
         for row in rows {
@@ -250,14 +243,16 @@ fn a_login_that_may_have_arrived_is_sent_once() {
         Reply::raw("HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n{").then_close(),
         Reply::raw("not http\r\n\r\n"),
         Reply::http(408, "", ""),
-        Reply::http(429, "", ""),
+        Reply::http(429, "Retry-After: 1\r\n", ""),
         Reply::http(500, "", "{}"),
         Reply::http(502, "", "<html>"),
-        Reply::http(503, "", ""),
+        Reply::http(503, "Retry-After: 0\r\n", ""),
     ] {
-        let (times, result) = sent([reply, Reply::session()], "login");
+        let (times, result) = sent([reply, Reply::session()], LOGIN);
         let error = result.unwrap_err();
-        assert_ne!(error.kind(), ErrorKind::InvalidInput, "{error}");
+        // These would mean that nothing was sent.
+        let kinds = [ErrorKind::InvalidInput, ErrorKind::Connect, ErrorKind::Tls];
+        assert!(!kinds.contains(&error.kind()), "{error}");
         assert_eq!(times, 1, "{error}");
     }
     let server = Server::new([Reply::nothing().then_silence(), Reply::session()]);
@@ -294,7 +289,7 @@ fn a_logout_is_retried_if_it_may_succeed() {
         Reply::http(429, "", ""),
     ];
     in_parallel(replies, |reply| {
-        let (times, result) = sent([reply, Reply::no_content()], "logout");
+        let (times, result) = sent([reply, Reply::no_content()], LOGOUT);
         assert_eq!(times, 2, "{result:?}");
         result.unwrap();
     });
@@ -343,7 +338,7 @@ fn a_refusal_that_means_no_such_session_is_success_only_after_a_request_was_sent
     let broken = || Reply::nothing().then_close();
     for replies in [vec![broken(), gone()], vec![broken(), Reply::http(503, "", ""), gone()]] {
         let expected = replies.len();
-        let (times, result) = sent(replies, "logout");
+        let (times, result) = sent(replies, LOGOUT);
         result.unwrap();
         assert_eq!(times, expected);
     }
@@ -368,7 +363,7 @@ fn any_other_refusal_of_a_retried_logout_is_returned() {
         (of_type(404, "not-found/session-not-found"), ErrorKind::NotFound),
     ];
     in_parallel(refusals, |(refusal, kind)| {
-        let (times, result) = sent([Reply::nothing().then_close(), refusal], "logout");
+        let (times, result) = sent([Reply::nothing().then_close(), refusal], LOGOUT);
         assert_eq!((times, result.unwrap_err().kind()), (2, kind));
     });
 }
@@ -410,7 +405,7 @@ fn a_dead_connection_leaves_time_for_another_attempt_of_a_logout() {
 #[test]
 fn no_other_refusal_is_retried() {
     for status in [400, 401, 403, 404, 405, 408, 409, 422] {
-        let (times, result) = sent([Reply::json(status, r#"{"error":"no"}"#)], "logout");
+        let (times, result) = sent([Reply::json(status, r#"{"error":"no"}"#)], LOGOUT);
         assert_eq!((times, result.unwrap_err().http_status()), (1, Some(status)));
     }
 }
@@ -467,9 +462,6 @@ fn an_invalid_body_is_an_error_that_names_the_reason() {
     // The largest body.
     let server = Server::new([Reply::json(201, &longest)]);
     assert_eq!(Session::login(&server.site(), &login()).unwrap().id, "x");
-    let server = Server::new([Reply::json(201, b"{\"id\":\"\xff\"}")]);
-    let error = Session::login(&server.site(), &login()).unwrap_err();
-    assert!(error.to_string().contains("is not UTF-8"), "{error}");
 }
 
 #[test]
@@ -489,7 +481,6 @@ fn a_response_that_is_not_http_is_an_error() {
         with("Content-Length: 99999999999999999999999\r\n"),
         with("Content-Length: 18446744073709551615\r\n"),
         with("Content-Length: 11\r\n"),
-        with("Content-Length: 9\r\n"),
         with("Transfer-Encoding: chunked\r\n"),
         with("Bad Header: 1\r\n"),
         with("X: a\0b\r\n"),
@@ -503,10 +494,8 @@ fn a_response_that_is_not_http_is_an_error() {
     ] {
         let server = Server::new([Reply::raw(&bytes).then_close()]);
         let error = Session::login(&server.site(), &login()).unwrap_err();
-        let kinds = [ErrorKind::Transport, ErrorKind::UnexpectedResponse];
         let bytes: String = bytes.chars().take(100).collect();
-        assert!(kinds.contains(&error.kind()), "{bytes:?}: {error:?}");
-        assert!(!error.to_string().is_empty());
+        assert_eq!(error.kind(), ErrorKind::Transport, "{bytes:?}: {error:?}");
     }
 }
 
@@ -519,7 +508,7 @@ fn a_switch_of_protocols_is_an_error() {
 }
 
 #[test]
-fn a_header_may_have_16_kib() {
+fn a_header_may_be_16_kib_long() {
     let body = r#"{"id":"x"}"#;
     let of_length = |n: usize| {
         let rest = format!("HTTP/1.1 201 Created\r\nContent-Length: {}\r\nX: \r\n\r\n", body.len());
@@ -540,15 +529,15 @@ fn a_header_may_have_16_kib() {
 fn endless_early_hints_exceed_the_size_limit() {
     let hints = Reply::raw("HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100)).without_end();
     let server = Server::new([hints]);
-    for (name, call) in login_and_logout(&server.site().retries(0)) {
-        let error = call().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Transport, "{name}: {error}");
-        assert!(error.to_string().contains("exceeds the size limit"), "{name}: {error}");
+    for call in [LOGIN, LOGOUT] {
+        let error = call(&server.site().retries(0)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Transport, "{error}");
+        assert!(error.to_string().contains("exceeds the size limit"), "{error}");
     }
 }
 
 #[test]
-fn a_response_may_have_144_kib_with_its_framing() {
+fn a_response_may_be_144_kib_long_with_its_framing() {
     let log_in = |n: usize| {
         // Each byte of the body is a chunk of six bytes. A header fills the rest.
         let body = format!(r#"{{"id":"x","a":"{}"}}"#, "y".repeat(21_900));
@@ -574,9 +563,6 @@ fn plain_http_leaves_this_machine_only_if_allowed() {
     let site = Site::new("http://mysite.test.invalid").proxy(&server.url()).retries(0);
     assert_eq!(Session::login(&site, &login()).unwrap_err().kind(), ErrorKind::InvalidInput);
     assert!(server.requests().is_empty());
-    let _ = Session::login(&site.allow_http(), &login());
-    let is_connect = |request: &Request| request.line == "CONNECT mysite.test.invalid:80";
-    assert!(server.requests().iter().all(is_connect) && !server.requests().is_empty());
 }
 
 // This machine
@@ -617,54 +603,6 @@ fn a_lack_of_descriptors_is_reported_and_not_retried() {
     }
 }
 
-/// Runs `work` in a process that can't start another thread.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "limits are set through the C library")]
-fn without_threads<T>(work: impl FnOnce() -> T) -> T {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).unwrap();
-    let size: libc::rlim_t = size.trim().trim_end_matches(" kB").parse().unwrap();
-    let mut old = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: both pointers are to values that live until the call returns.
-    unsafe { assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut old), 0) };
-    // Room for buffers, but for no stack.
-    let limit = libc::rlimit { rlim_cur: (size + 100) * 1024, ..old };
-    // SAFETY: as above.
-    unsafe { assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const limit), 0) };
-    let result = work();
-    // SAFETY: as above.
-    unsafe { assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const old), 0) };
-    result
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn a_lack_of_threads_is_reported_and_not_retried_and_localhost_needs_none() {
-    let Ok(port) = std::env::var("FILES_SESSION_TEST_NO_THREADS") else {
-        let server = Server::with(accept_all);
-        let test = "a_lack_of_threads_is_reported_and_not_retried_and_localhost_needs_none";
-        let port = server.addr.port().to_string();
-        assert_passes(rerun_self(&[], test).env("FILES_SESSION_TEST_NO_THREADS", port));
-        assert_eq!(server.methods(), ["POST", "DELETE"]);
-        return;
-    };
-    let login = login();
-    let elsewhere = Site::new("http://mysite.test.invalid").allow_http();
-    let through_proxy = elsewhere.clone().proxy("http://proxy.test.invalid:3128");
-    for (site, name) in
-        [(elsewhere, "mysite.test.invalid"), (through_proxy, "the proxy proxy.test.invalid:3128")]
-    {
-        let start = Instant::now();
-        let error = without_threads(|| Session::login(&site, &login)).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Connect, "{error:#?}");
-        let text = format!("no thread could be started to look up {name}");
-        assert!(error.to_string().starts_with(&text), "{error}");
-        assert!(start.elapsed() < WITHOUT_RETRIES, "{:?}", start.elapsed());
-    }
-    let localhost = Site::new(&format!("http://localhost:{port}"));
-    without_threads(|| Session::login(&localhost, &login)?.logout()).unwrap();
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn an_open_session_holds_one_descriptor_and_no_thread() {
@@ -680,8 +618,8 @@ fn an_open_session_holds_one_descriptor_and_no_thread() {
     let count = |kind: &str| std::fs::read_dir(format!("/proc/self/{kind}")).unwrap().count();
     let login = login();
     let (files, threads) = (count("fd"), count("task"));
-    // getaddrinfo reads this form of 127.0.0.1 without a name server, but it needs the lookup's
-    // thread, because this library takes it for a name.
+    // getaddrinfo resolves this form of 127.0.0.1 without a name server, but this library treats it
+    // as a name and starts the lookup thread.
     let site = Site::new(&format!("http://127.1:{port}")).allow_http();
     let session = Session::login(&site, &login).unwrap();
     assert_eq!(count("fd"), files + 1);

@@ -2,68 +2,15 @@
 
 mod support;
 
-use std::io::{self, BufRead, BufReader, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
 use files_session::{ErrorKind, Session, Site};
+use support::tunnel::Tunnel;
 use support::{
     ClosedPort, PROXY_VARIABLES, Reply, Server, accept_all, assert_passes, closed_port, login,
     rerun_self, stand_in,
 };
-
-/// A proxy that opens a tunnel for each CONNECT, and records the requests.
-struct Tunnel {
-    addr: SocketAddr,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Tunnel {
-    /// Every tunnel leads to `target`.
-    fn to(target: SocketAddr) -> Tunnel {
-        Tunnel::by(move |_| target)
-    }
-
-    /// A tunnel leads to the address that `target` returns for a host.
-    fn by(target: impl Fn(&str) -> SocketAddr + Send + Sync + 'static) -> Tunnel {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        let heads = Arc::new(Mutex::new(Vec::new()));
-        let shared = Arc::new((target, heads.clone()));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (mut client, shared) = (stream.unwrap(), shared.clone());
-                thread::spawn(move || -> io::Result<()> {
-                    let (mut head, mut reader) =
-                        (String::new(), BufReader::new(client.try_clone()?));
-                    while reader.read_line(&mut head)? > 2 {}
-                    let host = head.split([' ', ':']).nth(1).unwrap_or_default().to_owned();
-                    shared.1.lock().unwrap().push(head);
-                    let mut server = TcpStream::connect(shared.0(&host))?;
-                    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-                    let mut back = (server.try_clone()?, client.try_clone()?);
-                    thread::spawn(move || {
-                        let _ = io::copy(&mut back.0, &mut back.1);
-                        back.1.shutdown(Shutdown::Both)
-                    });
-                    io::copy(&mut client, &mut server)?;
-                    server.shutdown(Shutdown::Both)
-                });
-            }
-        });
-        Tunnel { addr, heads }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.addr)
-    }
-
-    fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
 
 /// A site that only a proxy can reach, over plain http.
 fn elsewhere() -> Site {
@@ -98,12 +45,23 @@ fn a_login_through_a_tunnel_that_may_have_arrived_is_sent_once() {
 }
 
 #[test]
-fn the_limit_for_connecting_ends_with_the_tunnel() {
+fn connect_timeout_stops_once_the_tunnel_is_open() {
     let server = Server::with(|request| accept_all(request).after(Duration::from_millis(1500)));
     let proxy = Tunnel::to(server.addr);
     let site = elsewhere().proxy(&proxy.url()).connect_timeout(Duration::from_secs(1));
     Session::login(&site, &login()).unwrap().logout().unwrap();
     assert_eq!(server.methods(), ["POST", "DELETE"]);
+}
+
+#[test]
+fn bytes_after_the_proxys_response_are_not_the_response_to_the_request() {
+    let stray =
+        "HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\nContent-Length: 10\r\n\r\n{\"id\":\"x\"}";
+    let proxy = Server::new([Reply::raw(stray).then_silence()]);
+    let error = Session::login(&elsewhere().proxy(&proxy.url()), &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
+    assert!(error.to_string().contains("sent data before it got a request"), "{error}");
+    assert_eq!(proxy.methods(), ["CONNECT"]);
 }
 
 // The environment
@@ -128,7 +86,7 @@ fn result_with(name: &str, url: &str, variables: &[(&str, impl AsRef<str>)]) -> 
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// This machine, by an address that is not a loopback one, and a port that refuses connections.
+/// A non-loopback address of this machine, with a closed port.
 fn refusing(scheme: &str, closed: &ClosedPort) -> String {
     format!("{scheme}://0.0.0.0:{}", closed.addr.port())
 }
@@ -145,57 +103,31 @@ fn lines(proxy: &Server) -> Vec<String> {
 
 #[cfg(feature = "_tls")]
 #[test]
-fn the_environment_names_the_proxy() {
+fn the_environment_names_the_proxy_and_its_exceptions() {
     if let Ok(url) = env::var(URL) {
         return print_result(&url);
     }
-    let this = "the_environment_names_the_proxy";
+    let this = "the_environment_names_the_proxy_and_its_exceptions";
     let closed = closed_port();
     let direct = format!("no connection to 0.0.0.0:{}: ", closed.addr.port());
-    for (scheme, variable, is_used) in [
-        ("https", "https_proxy", true),
-        ("https", "HTTPS_PROXY", true),
-        ("https", "all_proxy", true),
-        ("https", "ALL_PROXY", true),
-        ("https", "http_proxy", false),
-        ("http", "http_proxy", true),
-        ("http", "all_proxy", true),
-        ("http", "https_proxy", false),
+    for (scheme, variable, exceptions, is_used) in [
+        ("https", "https_proxy", "", true),
+        ("https", "ALL_PROXY", "", true),
+        ("https", "https_proxy", "a, 0.0.0.0 , b", false),
         // A web server sets it from a request header.
-        ("http", "HTTP_PROXY", false),
+        ("http", "HTTP_PROXY", "", false),
     ] {
         let proxy = refusing_proxy();
         let url = refusing(scheme, &closed);
-        let text = result_with(this, &url, &[(variable, proxy.url())]);
+        let variables = [(variable, proxy.url()), ("NO_PROXY", exceptions.to_owned())];
+        let text = result_with(this, &url, &variables);
         if is_used {
             let target = format!("CONNECT 0.0.0.0:{}", closed.addr.port());
             assert_eq!(lines(&proxy), [target], "{variable}: {text}");
-            assert!(text.contains(&format!("the proxy {} refused", proxy.addr)), "{text}");
+            assert!(text.contains(&format!("through the proxy {}: ", proxy.addr)), "{text}");
         } else {
             assert!(proxy.requests().is_empty() && text.contains(&direct), "{variable}: {text}");
         }
-    }
-}
-
-#[test]
-fn the_environment_names_the_exceptions() {
-    if let Ok(url) = env::var(URL) {
-        return print_result(&url);
-    }
-    let this = "the_environment_names_the_exceptions";
-    let closed = closed_port();
-    let direct = format!("no connection to 0.0.0.0:{}: ", closed.addr.port());
-    for (variable, exceptions, is_exception) in [
-        ("NO_PROXY", "a, 0.0.0.0 , b", true),
-        ("no_proxy", "0.0.0.0", true),
-        ("NO_PROXY", "*", true),
-        ("NO_PROXY", "0.0.0.1", false),
-    ] {
-        let proxy = refusing_proxy();
-        let variables = [("http_proxy", proxy.url()), (variable, exceptions.to_owned())];
-        let text = result_with(this, &refusing("http", &closed), &variables);
-        assert_eq!(proxy.requests().is_empty(), is_exception, "{exceptions}: {text}");
-        assert_eq!(text.contains(&direct), is_exception, "{exceptions}: {text}");
     }
 }
 
@@ -315,7 +247,7 @@ fn a_refusal_of_the_proxy_is_reported_as_the_proxys_and_not_retried() {
         let error = Session::login(&site, &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         let text = error.to_string();
-        assert!(text.contains(&format!("the proxy {} refused", proxy.addr)), "{text}");
+        assert!(text.contains(&format!("through the proxy {}: ", proxy.addr)), "{text}");
         assert!(text.contains(&status[..3]), "{text}");
         let all = format!("{error:#?} {site:?}");
         assert!(!all.contains("hunter2") && !all.contains("dXNlcj"), "{all}");
@@ -334,8 +266,8 @@ fn a_failure_of_the_proxy_is_reported_as_the_proxys_and_nothing_was_sent() {
         // What the proxy sends, the error, and the attempts of both calls.
         (Reply::raw("SSH-2.0-OpenSSH\r\n"), Connect, "is not HTTP", 2),
         (drip(&"x".repeat(999)), Connect, "is not HTTP", 2),
-        (Reply::nothing().then_close(), Connect, "refused", 2),
-        (Reply::raw("HTTP/1.1 200 O").then_close(), Connect, "refused", 2),
+        (Reply::nothing().then_close(), Connect, "through the proxy", 2),
+        (Reply::raw("HTTP/1.1 200 O").then_close(), Connect, "through the proxy", 2),
         (Reply::nothing().then_reset(), Connect, "connection reset", 4),
         (Reply::nothing().then_silence(), Timeout, "within 1s (connect_timeout)", 4),
         (drip(endless_header), Timeout, "within 1s (connect_timeout)", 4),
@@ -370,10 +302,10 @@ fn an_https_proxy_is_reached_over_tls() {
     let site = elsewhere().proxy(&proxy.url());
     for (site, expected) in [
         (site.clone(), format!("no trusted TLS connection to the proxy {}", proxy.addr)),
-        (site.ca_pem(&ca.pem()), format!("the proxy {} refused", proxy.addr)),
+        (site.ca_pem(&ca.pem()), format!("through the proxy {}: ", proxy.addr)),
     ] {
         let error = Session::login(&site, &login()).unwrap_err();
-        // `Tls` is about the site.
+        // `Tls` is only for failures of the site.
         assert_eq!(error.kind(), ErrorKind::Connect, "{error:#?}");
         assert!(error.to_string().contains(&expected), "{error}");
     }

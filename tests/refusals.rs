@@ -18,7 +18,7 @@ fn api(reply: Reply) -> ApiError {
 }
 
 #[test]
-fn the_kind_comes_from_the_type_then_the_group_then_the_status() {
+fn the_kind_comes_from_the_name_then_the_group_then_the_status() {
     use ErrorKind::*;
     for (status, error_type, kind) in [
         (401, "not-authenticated/invalid-username-or-password", InvalidCredentials),
@@ -273,30 +273,6 @@ fn a_second_factor_is_asked_for_by_the_type_or_by_the_data() {
     }
 }
 
-/// The body of the second request of a login that is answered with this code.
-fn answered(methods: &str, code: &str) -> String {
-    let refusal = format!(
-        r#"{{"type":"not-authenticated/two-factor-authentication-error",
-        "data":{{"two_factor_authentication_methods":{methods},"partial_session_id":"p"}}}}"#
-    );
-    let server = Server::new([Reply::json(401, refusal), Reply::session()]);
-    let error = Session::login(&server.site(), &login()).unwrap_err();
-    let answer = login().answer(error.two_factor().unwrap(), code);
-    Session::login(&server.site(), &answer).unwrap();
-    server.requests()[1].body.clone()
-}
-
-#[test]
-fn a_devices_answer_is_sent_with_the_partial_session_id_and_without_the_password() {
-    let device = r#"{"username":"username","otp":"{\"id\":\"a\"}","partial_session_id":"p"}"#;
-    for methods in [r#"["webauthn"]"#, r#"["u2f"]"#, r#"["totp","webauthn"]"#] {
-        // A prompt leaves a newline.
-        assert_eq!(answered(methods, "{\"id\":\"a\"}\r\n"), device, "{methods}");
-    }
-    let typed = r#"{"username":"username","password":"password","otp":"123456"}"#;
-    assert_eq!(answered(r#"["totp","webauthn"]"#, " 123456\n"), typed);
-}
-
 #[test]
 fn retry_after_is_read_in_seconds() {
     for (headers, wait) in [
@@ -326,7 +302,7 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
             format!(r#"{{"type":"{error_type}","error":"The server's words."{more}}}"#),
         )
     };
-    for (reply, says) in [
+    for (reply, sentence) in [
         (
             json(401, "not-authenticated/invalid-username-or-password", r#","instance":"abc""#),
             "The server's words (not-authenticated/invalid-username-or-password, HTTP 401): \
@@ -344,12 +320,12 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
         (
             json(401, "not-authenticated/one-time-password-incorrect", ""),
             "The server's words (not-authenticated/one-time-password-incorrect, HTTP 401): \
-             the code is wrong or expired, log in again with a new one",
+             the code is wrong or expired; log in again with a new one",
         ),
         (
             json(401, "not-authenticated/locked-out", ""),
             "The server's words (not-authenticated/locked-out, HTTP 401): \
-             the user is locked out, wait or ask the site's administrator",
+             the user is locked out; wait or ask the site's administrator",
         ),
         (
             json(
@@ -368,7 +344,7 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
         (
             json(401, "not-authenticated/invalid-session", ""),
             "The server's words (not-authenticated/invalid-session, HTTP 401): \
-             the session has ended or never existed, log in again",
+             the session has ended or never existed; log in again",
         ),
         (
             json(402, "site-configuration/account-overdue", ""),
@@ -396,16 +372,16 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
         (json(404, "not-found/new-name", ""), "The server's words (not-found/new-name, HTTP 404)"),
         (
             Reply::json(401, "{}"),
-            "the site refused without saying why (HTTP 401): check the user name and the password, or log in again",
+            "the site refused and gave no reason (HTTP 401): check the user name and the password, or log in again",
         ),
         (
             Reply::json(404, "{}"),
-            "the site refused without saying why (HTTP 404): is this a Files.com site?",
+            "the site refused and gave no reason (HTTP 404): is this a Files.com site?",
         ),
         (Reply::json(400, r#"{"error":" ... ","title":"Odd"}"#), "Odd (HTTP 400)"),
         (
             Reply::json(400, r#"{"error":" ... ","title":"\u3164"}"#),
-            "the site refused without saying why (HTTP 400)",
+            "the site refused and gave no reason (HTTP 400)",
         ),
         (
             Reply::http(429, "Retry-After: 90\r\n", r#"{"title":"Slow down"}"#),
@@ -413,7 +389,7 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
         ),
         (
             Reply::http(503, "", ""),
-            "the site refused without saying why (HTTP 503): try again later",
+            "the site refused and gave no reason (HTTP 503): try again later",
         ),
         (
             Reply::http(405, "", ""),
@@ -437,7 +413,7 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
             "the response (HTTP 302) is a redirect without a target: is this a Files.com site?",
         ),
     ] {
-        assert_eq!(refused(reply).to_string(), says);
+        assert_eq!(refused(reply).to_string(), sentence);
     }
 }
 
@@ -449,24 +425,25 @@ fn control_characters_of_a_server_are_escaped_in_the_sentence() {
         "x".repeat(9999)
     );
     let error = refused(Reply::json(401, body));
-    let said = error.to_string();
+    let sentence = error.to_string();
     assert!(
-        !said.chars().any(|c| c.is_control() || "\u{202e}\u{ad}\u{3164}\u{e0041}".contains(c)),
-        "{said}"
+        !sentence.chars().any(|c| c.is_control() || "\u{202e}\u{ad}\u{3164}\u{e0041}".contains(c)),
+        "{sentence}"
     );
-    assert!(said.contains(r"\u{1b}]0;owned\u{7}") && said.chars().count() < 1500, "{said}");
+    assert!(sentence.contains(r"\u{1b}]0;owned\u{7}") && sentence.len() < 1500, "{sentence}");
     // The facts are unchanged.
     let title = error.api().unwrap().title.as_deref().unwrap();
     assert!(title.starts_with("\u{1b}]0;owned\u{7}\r\n"));
 
     let location = format!("Location: https://evil.example/\u{9b}{}\r\n", "x".repeat(9999));
-    let said = refused(Reply::http(302, &location, "")).to_string();
-    assert!(!said.chars().any(char::is_control) && said.chars().count() < 1000, "{said}");
+    let sentence = refused(Reply::http(302, &location, "")).to_string();
+    assert!(!sentence.chars().any(char::is_control) && sentence.len() < 1000, "{sentence}");
 }
 
 #[test]
 fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
-    for (url, says) in [
+    let proxy = Server::new([Reply::nothing().then_close()]);
+    for (url, sentence) in [
         ("http://mysite.files.com", "use https"),
         ("http://localhost.test.invalid", "use https"),
         ("http://127.0.0.1.test.invalid", "use https"),
@@ -478,15 +455,16 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         ("https://", "no host"),
         ("https://a b", "'a b' is not a host name"),
     ] {
-        let site = Site::new(url);
+        let site = Site::new(url).proxy(&proxy.url());
         let error = Session::login(&site, &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
-        assert!(error.to_string().contains(says), "{url}: {error}");
+        assert!(error.to_string().contains(sentence), "{url}: {error}");
         let all = format!("{error} {error:?} {error:#?} {site:?}");
         assert!(!all.contains("hunter2"), "{all}");
         let error = Session::resume(&site, "id").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput, "{url}");
     }
+    assert_eq!(proxy.connections(), 0);
 }
 
 #[cfg(not(feature = "_tls"))]
@@ -499,8 +477,8 @@ fn https_without_tls_is_refused_before_anything_is_sent() {
 
 #[test]
 fn a_failed_connection_has_a_source_that_the_sentence_does_not_repeat() {
-    let nobody = closed_port();
-    let site = Site::new(&nobody.url()).retries(0);
+    let closed = closed_port();
+    let site = Site::new(&closed.url()).retries(0);
     let error = Session::login(&site, &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Connect);
     let source = error.source().unwrap();
@@ -521,19 +499,6 @@ fn debug_prints_the_sentence_and_alternate_debug_the_details() {
 }
 
 // Further requests
-
-#[test]
-fn a_login_is_sent_once_whatever_retry_after_says() {
-    for (status, seconds) in [(429, 1), (503, 1), (503, 0)] {
-        let wait = Reply::http(status, &format!("Retry-After: {seconds}\r\n"), "");
-        let server = Server::new([wait, Reply::session()]);
-        let error = Session::login(&server.site(), &login()).unwrap_err();
-        assert_eq!(error.http_status(), Some(status));
-        let retry_after = error.api().unwrap().retry_after;
-        assert_eq!(retry_after, Some(Duration::from_secs(seconds)), "{status}");
-        assert_eq!(server.methods(), ["POST"], "{status}");
-    }
-}
 
 #[test]
 fn a_logout_is_never_retried_sooner_than_the_backoff() {
@@ -588,42 +553,14 @@ fn a_408_counts_as_no_response_only_on_a_kept_connection() {
 /// Regions: sites under files.com, over https, at one server behind a proxy.
 #[cfg(feature = "_tls")]
 mod regions {
-    use std::io::{self, BufRead, BufReader, Write};
-    use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-    use std::thread;
-
     use super::support::tls::{Ca, VALID};
+    use super::support::tunnel::Tunnel;
+    use super::support::{Call, LOGIN, LOGOUT};
     use super::*;
 
     const MISMATCH: &str = r#"{"type":"not-authenticated/lockout-region-mismatch"}"#;
     const TYPE: &str = "not-authenticated/lockout-region-mismatch";
     const TEXT: &str = "You have connected to a URL that is not the one of this site.";
-
-    /// A proxy that opens every tunnel to the same address.
-    fn tunnel_to(target: SocketAddr) -> SocketAddr {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
-        thread::spawn(move || {
-            for client in listener.incoming() {
-                thread::spawn(move || -> io::Result<()> {
-                    let mut client = client?;
-                    let (mut head, mut reader) =
-                        (String::new(), BufReader::new(client.try_clone()?));
-                    while reader.read_line(&mut head)? > 2 {}
-                    let mut server = TcpStream::connect(target)?;
-                    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-                    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
-                    thread::spawn(move || {
-                        let _ = io::copy(&mut from, &mut to);
-                        to.shutdown(Shutdown::Both)
-                    });
-                    io::copy(&mut client, &mut server)?;
-                    server.shutdown(Shutdown::Both)
-                });
-            }
-        });
-        addr
-    }
 
     /// The site `mysite.files.com`, which sends `reply`, and `eu.files.com`, which sends `at_eu`.
     fn start(reply: Reply, at_eu: Reply) -> (Server, Site) {
@@ -637,17 +574,13 @@ mod regions {
     fn serve(reply: impl Fn(&support::Request) -> Reply + Send + Sync + 'static) -> (Server, Site) {
         let ca = Ca::new();
         let server = Server::tls(ca.server("*.files.com", VALID), reply);
-        let proxy = format!("http://{}", tunnel_to(server.addr));
+        let proxy = Tunnel::to(server.addr).url();
         let site = Site::new("https://mysite.files.com");
-        (server, site.ca_pem(&ca.certificate.pem()).proxy(&proxy))
+        (server, site.ca_pem(&ca.pem()).proxy(&proxy))
     }
 
-    fn call(site: &Site, method: &str) -> Result<(), Error> {
-        match method {
-            "POST" => Session::login(site, &login()).map(drop),
-            _ => Session::resume(site, "id")?.logout(),
-        }
-    }
+    /// Both calls, and their methods.
+    const CALLS: [(Call, &str); 2] = [(LOGIN, "POST"), (LOGOUT, "DELETE")];
 
     /// Methods and hosts of the requests.
     fn requests(server: &Server) -> Vec<String> {
@@ -662,7 +595,7 @@ mod regions {
     }
 
     #[test]
-    fn a_call_of_another_region_is_sent_once_more_to_its_host() {
+    fn a_region_mismatch_is_followed_once_to_the_host_that_it_names() {
         let (eu, us) = ("X-Files-Host: eu.files.com\r\n", "X-Files-Host: us.files.com\r\n");
         let class = format!("X-Files-Error-Class: {TYPE}\r\n{eu}");
         for (status, headers, body) in [
@@ -679,11 +612,10 @@ mod regions {
             (401, &class, String::new()),
             (403, &class, "<html>".to_owned()),
         ] {
-            for method in ["POST", "DELETE"] {
-                let (server, site) = start(Reply::http(status, headers, &body), {
-                    if method == "POST" { Reply::session() } else { Reply::no_content() }
-                });
-                call(&site, method).unwrap_or_else(|error| panic!("{headers}{body}: {error}"));
+            for (call, method) in CALLS {
+                let success = if method == "POST" { Reply::session() } else { Reply::no_content() };
+                let (server, site) = start(Reply::http(status, headers, &body), success);
+                call(&site).unwrap_or_else(|error| panic!("{headers}{body}: {error}"));
                 let sent = ["mysite", "eu"].map(|name| format!("{method} {name}.files.com"));
                 assert_eq!(requests(&server), sent, "{headers}{body}");
             }
@@ -691,7 +623,7 @@ mod regions {
     }
 
     #[test]
-    fn no_other_host_is_followed_and_no_other_refusal() {
+    fn only_a_mismatch_that_names_a_host_under_files_com_is_followed() {
         use ErrorKind::*;
         let eu = "X-Files-Host: eu.files.com\r\n";
         let json = |error_type: &str| format!(r#"{{"type":"{error_type}"}}"#);
@@ -722,9 +654,9 @@ mod regions {
             (403, eu, format!(" {TEXT}"), UnexpectedResponse, "", ""),
             (401, eu, TEXT.to_owned(), UnexpectedResponse, "", ""),
         ] {
-            for method in ["POST", "DELETE"] {
+            for (call, method) in CALLS {
                 let (server, site) = start(Reply::http(status, headers, &body), Reply::session());
-                let error = call(&site, method).unwrap_err();
+                let error = call(&site).unwrap_err();
                 assert_eq!(error.kind(), kind, "{headers}{body}: {error}");
                 let api = error.api();
                 let found = api.and_then(|api| api.error_type.as_deref()).unwrap_or_default();
@@ -738,10 +670,10 @@ mod regions {
 
     #[test]
     fn a_second_mismatch_is_returned() {
-        for method in ["POST", "DELETE"] {
+        for (call, method) in CALLS {
             let at = |host| Reply::json(401, with_data(host));
             let (server, site) = start(at("eu.files.com"), at("us.files.com"));
-            let error = call(&site, method).unwrap_err();
+            let error = call(&site).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
             assert_eq!(error.api().unwrap().host.as_deref(), Some("us.files.com"));
             let sent = ["mysite", "eu"].map(|name| format!("{method} {name}.files.com"));
@@ -763,13 +695,13 @@ mod regions {
     fn a_mismatch_that_names_the_same_host_is_returned() {
         let (server, site) =
             start(Reply::json(401, with_data("mysite.files.com")), Reply::session());
-        let error = call(&site, "POST").unwrap_err();
+        let error = LOGIN(&site).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
         assert_eq!(server.requests().len(), 1);
     }
 
-    /// A logout whose first attempt breaks off, whose second one is sent to another region, and
-    /// whose third one gets this reply there.
+    /// A logout whose first attempt breaks off, whose second is referred to another region, and
+    /// whose third gets this reply there.
     fn broken_then_moved(last: &Reply) -> (Vec<String>, Result<(), Error>) {
         let last = last.clone();
         let (server, site) = serve(move |request| match request.number {
@@ -777,12 +709,12 @@ mod regions {
             1 => Reply::json(401, with_data("eu.files.com")),
             _ => last.clone(),
         });
-        let result = call(&site.retries(1), "DELETE");
+        let result = LOGOUT(&site.retries(1));
         (requests(&server), result)
     }
 
     #[test]
-    fn a_region_changes_neither_the_retries_nor_what_may_have_succeeded() {
+    fn a_region_hop_keeps_the_retry_count_and_what_may_have_succeeded() {
         let sent = ["mysite", "mysite", "eu"].map(|name| format!("DELETE {name}.files.com"));
         let (requests, result) = broken_then_moved(&Reply::nothing().then_close());
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Transport);
@@ -799,12 +731,12 @@ mod regions {
             (401, "", with_data("eu.files.com")),
             (403, "X-Files-Host: eu.files.com\r\n", TEXT.to_owned()),
         ] {
-            for method in ["POST", "DELETE"] {
+            for (call, method) in CALLS {
                 let server = Server::new([Reply::http(status, headers, &body)]);
                 // A request to another host would end at this server as well.
-                let proxy = format!("http://{}", tunnel_to(server.addr));
+                let proxy = Tunnel::to(server.addr).url();
                 let site = Site::new("http://mysite.files.com").allow_http().proxy(&proxy);
-                let error = call(&site, method).unwrap_err();
+                let error = call(&site).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::RegionMismatch, "{error}");
                 assert_eq!(error.api().unwrap().host.as_deref(), Some("eu.files.com"));
                 assert_eq!(requests(&server), [format!("{method} mysite.files.com")]);

@@ -7,7 +7,7 @@ use std::fmt::{Debug, Display};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use files_session::{Error, Login, Session, Site};
+use files_session::{Canceller, Error, Login, Session, Site};
 use log::{LevelFilter, Log, Metadata, Record};
 use support::{Reply, Server, closed_port};
 
@@ -52,7 +52,6 @@ fn collect_error(error: &Error) {
     collect_debug(&error.kind());
     if let Some(two_factor) = error.two_factor() {
         collect_debug(two_factor);
-        collect_debug(&login().answer(two_factor, CODE));
     }
     if let Some(api) = error.api() {
         collect_debug(api);
@@ -80,7 +79,14 @@ fn call(site: &Site) {
     collect_debug(&login());
     match Session::login(site, &login()) {
         Ok(session) => collect_debug(&session),
-        Err(error) => collect_error(&error),
+        Err(error) => {
+            collect_error(&error);
+            if let Some(two_factor) = error.two_factor() {
+                let answer = login().answer(two_factor, CODE);
+                collect_debug(&answer);
+                collect_error(&Session::login(site, &answer).unwrap_err());
+            }
+        }
     }
     match Session::resume(site, ID) {
         Ok(session) => {
@@ -126,8 +132,15 @@ fn go_everywhere() {
         let site = Server::new([reply]).site().timeout(Duration::from_millis(400));
         call(&site.retries(1));
     }
-    let nobody = closed_port();
-    call(&Site::new(&nobody.url()).retries(0));
+    let closed = closed_port();
+    call(&Site::new(&closed.url()).retries(0));
+    let canceller = Canceller::new();
+    canceller.cancel();
+    call(&Site::new(&closed.url()).canceller(&canceller));
+    let key = format!("-----BEGIN PRIVATE KEY-----\n{PASSWORD}\n-----END PRIVATE KEY-----\n");
+    call(&Site::new(&closed.url()).ca_pem(&key));
+    let plain = Server::new([Reply::json(201, &session)]);
+    call(&Site::new(&plain.url().replace("http", "https")).retries(0));
     // A label has at most 63 characters, so no name server is asked.
     let unknown = format!("{}.invalid", "a".repeat(64));
     call(&Site::new(&format!("http://{unknown}")).allow_http().retries(0));
@@ -138,7 +151,7 @@ fn go_everywhere() {
         collect_error(&Session::resume(&Site::default(), &id).unwrap_err());
     }
     let refuses = Server::new([Reply::http(407, "", "").then_close()]);
-    for proxy in [nobody.addr.to_string(), refuses.addr.to_string(), format!("{unknown}:3128")] {
+    for proxy in [closed.addr.to_string(), refuses.addr.to_string(), format!("{unknown}:3128")] {
         let site = Site::new("http://mysite.test.invalid").allow_http().retries(0);
         call(&site.clone().proxy(&format!("http://user:{PASSWORD}@{proxy}")));
         call(&site.proxy(&format!("socks5://user:{PASSWORD}@{proxy}")));
@@ -147,8 +160,9 @@ fn go_everywhere() {
 
 #[test]
 fn no_secret_is_formatted_or_logged() {
-    // As it is, or in base64 with the proxy's user name.
-    let is_secret = |text: &str| text.contains("secret") || text.contains("dXNlcjpzZWNyZXQ");
+    // In plain text, or in base64 with the proxy's user name.
+    let secrets = ["secret-", "secret session id", "dXNlcjpzZWNyZXQ"];
+    let is_secret = |text: &str| secrets.iter().any(|secret| text.contains(secret));
     log::set_logger(&Logger).unwrap();
 
     log::set_max_level(LevelFilter::Debug);
@@ -180,7 +194,7 @@ fn no_secret_is_formatted_or_logged() {
 }
 
 #[test]
-fn debug_shows_all_but_the_secrets_and_whether_there_is_one() {
+fn debug_shows_everything_but_secrets_and_whether_they_are_set() {
     let all = Login::new("the user", PASSWORD).otp(CODE).partial_session_id(PARTIAL);
     assert_eq!(
         format!("{all:?}"),

@@ -23,7 +23,7 @@ struct RawServer {
     /// The number of the connection and the method of each request.
     requests: Arc<Mutex<Vec<(usize, String)>>>,
     /// The kind of handshake before each request.
-    #[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "for TLS sessions"))]
+    #[cfg_attr(not(feature = "rustls"), allow(dead_code, reason = "only rustls resumes"))]
     handshakes: Arc<Mutex<Vec<Option<rustls::HandshakeKind>>>>,
 }
 
@@ -181,8 +181,8 @@ fn a_peer_that_closes_during_the_handshake_is_a_tls_error_and_retried() {
         let error = Session::login(&site.clone().retries(0), &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Tls, "{error:#?}");
         assert!(error.to_string().contains("TLS"), "{error}");
-        // Nothing was sent, so a login is retried. From OpenSSL, a FIN is as final as any other
-        // TLS error.
+        // Nothing was sent, so a login is retried. With OpenSSL, a FIN looks like any other TLS
+        // error, which is not retried.
         if linger.is_none() && cfg!(not(feature = "rustls")) {
             continue;
         }
@@ -192,22 +192,7 @@ fn a_peer_that_closes_during_the_handshake_is_a_tls_error_and_retried() {
 }
 
 #[test]
-fn no_redirect_from_https_to_http_is_followed() {
-    let elsewhere = Server::new([Reply::session()]);
-    let target = format!("Location: {}/api/rest/v1/sessions\r\n", elsewhere.url());
-    let ca = Ca::new();
-    let server = Server::tls(ca.server("127.0.0.1", VALID), move |_| Reply::http(307, &target, ""));
-    let site = server.site().ca_pem(&ca.pem());
-    let logout = Session::resume(&site, "id").unwrap().logout();
-    for error in [Session::login(&site, &login()).unwrap_err(), logout.unwrap_err()] {
-        assert_eq!(error.kind(), ErrorKind::UnexpectedResponse);
-        assert!(error.to_string().contains("redirects to http://127.0.0.1"), "{error}");
-    }
-    assert!(elsewhere.requests().is_empty());
-}
-
-#[test]
-fn a_response_of_the_largest_size_is_read_over_tls() {
+fn a_large_response_is_read_over_tls() {
     let ca = Ca::new();
     let body = format!(r#"{{"id":"x","a":"{}"}}"#, "y".repeat(65_000));
     let header = format!("X-Long: {}\r\n", "x".repeat(16_000));
@@ -222,9 +207,9 @@ fn an_extra_tls_record_is_not_taken_for_the_next_response() {
     let ca = Ca::new();
     let padding = "x".repeat(5000);
     for stray in [
-        // The TLS library may hold all of it, or any part: this one crosses a boundary of 4,096
-        // bytes, the size of rustls's reads.
+        // The TLS library may hold all of it, or any part.
         "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+        // It crosses a boundary of 4,096 bytes, the size of rustls's reads.
         format!("HTTP/1.1 204 No Content\r\nX-Padding: {padding}\r\n\r\n"),
         "{}".to_owned(),
     ] {
@@ -241,11 +226,33 @@ fn an_extra_tls_record_is_not_taken_for_the_next_response() {
     }
 }
 
+/// rustls reads all that has arrived. OpenSSL leaves what follows the handshake to the next read.
+#[cfg(feature = "rustls")]
+#[test]
+fn a_tls_record_that_arrives_with_the_handshake_is_not_taken_for_the_response() {
+    let ca = Ca::new();
+    let mut config = Arc::unwrap_or_clone(ca.server("127.0.0.1", VALID));
+    // Sends data before the handshake has ended.
+    config.send_half_rtt_data = true;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let site = Site::new(&format!("https://{}", listener.local_addr().unwrap())).ca_pem(&ca.pem());
+    let server = thread::spawn(move || {
+        let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
+        tls.writer().write_all(created().as_bytes()).unwrap();
+        let mut stream = StreamOwned::new(tls, listener.accept().unwrap().0);
+        read_request(&mut stream)
+    });
+    let error = Session::login(&site, &login()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:#?}");
+    assert!(error.to_string().contains("sent data before it got a request"), "{error}");
+    assert_eq!(server.join().unwrap(), None);
+}
+
 #[test]
 fn tls_that_breaks_after_the_request_does_not_mean_that_nothing_was_sent() {
     let ca = Ca::new();
     for bytes in [
-        // A record that can't be decrypted, an unencrypted alert, and something else.
+        // A record that can't be decrypted, an unencrypted alert, and bytes that are not TLS.
         &b"\x17\x03\x03\x00\x05xxxxx"[..],
         b"\x15\x03\x03\x00\x02\x02\x28",
         b"SSH-2.0-OpenSSH_9.2\r\n",

@@ -22,7 +22,8 @@ use crate::text::{Sanitized, has_visible_text, redacted};
 pub struct ApiError {
     /// The HTTP status of the response.
     pub status: u16,
-    /// `group/name`, from the member `type` or the header `X-Files-Error-Class`.
+    /// `group/name`, or in an older form `401-name`: from the member `type`, otherwise from the
+    /// header `X-Files-Error-Class`, otherwise from the first of `errors`.
     pub error_type: Option<String>,
     /// A short text for people, from `title`.
     pub title: Option<String>,
@@ -61,7 +62,8 @@ pub struct ApiError {
 #[non_exhaustive]
 pub struct TwoFactor {
     /// The methods offered, such as `totp`, `sms`, `yubi`, `u2f`, `webauthn`, `email`; any string
-    /// is possible. For `sms`, the refused request itself made the server send the code.
+    /// is possible. If `sms` is offered, the refused request has already made the server
+    /// send the code.
     pub methods: Vec<String>,
     /// The id that ties the second request to the first. A secret, like a session id.
     pub partial_session_id: Option<String>,
@@ -86,12 +88,11 @@ impl ApiError {
     }
 
     /// Whether a logout was refused because the session no longer exists. A 401 or 404 without one
-    /// of these names may come from whatever is in front of the API.
+    /// of these names may come from a server in front of the API.
     pub(crate) fn is_session_gone(&self) -> bool {
         matches!(self.name(), "invalid-session" | "authentication-required")
     }
 
-    /// The name in the type.
     fn name(&self) -> &str {
         self.error_type.as_deref().map_or("", |error_type| split_type(error_type).1)
     }
@@ -102,7 +103,7 @@ impl ApiError {
         let mut texts = texts.into_iter().flatten().map(|text| text.trim_matches([' ', '.']));
         let mut sentence = match texts.find(|text| has_visible_text(text)) {
             Some(text) => Sanitized(text).to_string(),
-            None => "the site refused without saying why".to_owned(),
+            None => "the site refused and gave no reason".to_owned(),
         };
         let error_type = self.error_type.as_deref().unwrap_or_default();
         let separator = if error_type.is_empty() { "" } else { ", " };
@@ -125,17 +126,17 @@ impl ApiError {
             (_, ErrorKind::InvalidCredentials) => "check the user name and the password",
             (_, ErrorKind::TwoFactorRequired) => return Some(self.two_factor_advice()),
             (_, ErrorKind::OtpIncorrect) => {
-                "the code is wrong or expired, log in again with a new one"
+                "the code is wrong or expired; log in again with a new one"
             }
             (_, ErrorKind::LockedOut) => {
-                "the user is locked out, wait or ask the site's administrator"
+                "the user is locked out; wait or ask the site's administrator"
             }
             (_, ErrorKind::RegionMismatch) => match &self.host {
                 Some(host) => return Some(format!("this user logs in at {}", Sanitized(host))),
                 None => "this user logs in at another host",
             },
             (_, ErrorKind::InvalidSession) => {
-                "the session has ended or never existed, log in again"
+                "the session has ended or never existed; log in again"
             }
             (_, ErrorKind::SiteConfiguration) => "ask the site's administrator",
             (_, ErrorKind::RateLimited | ErrorKind::ServiceUnavailable) => match self.retry_after {

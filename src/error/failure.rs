@@ -21,17 +21,16 @@ pub(crate) enum Delivery {
     Unknown,
 }
 
-/// What failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Reusing the kept connection.
     Reuse,
-    /// Starting the thread for the lookup.
     LookupThread,
-    /// Looking up the host.
     Lookup,
     /// Connecting: TCP, the proxy's tunnel, TLS.
     Connect,
+    /// Checking a new connection: the server sent something before the request.
+    EarlyBytes,
     /// Sending the request, or receiving the response.
     Exchange,
 }
@@ -46,8 +45,8 @@ pub(crate) struct ConnectError {
 }
 
 impl ConnectError {
-    /// The mark of an error, if it has one.
-    pub(crate) fn marked(error: ureq::Error) -> Result<ConnectError, ureq::Error> {
+    /// The mark, or an error that has none.
+    pub(crate) fn downcast(error: ureq::Error) -> Result<ConnectError, ureq::Error> {
         match error {
             ureq::Error::Other(other) => {
                 other.downcast().map(|marked| *marked).map_err(ureq::Error::Other)
@@ -55,15 +54,15 @@ impl ConnectError {
             other => Err(other),
         }
     }
+}
 
-    /// The mark of an error, or one for an error that came later.
-    pub(super) fn from_error(error: ureq::Error) -> ConnectError {
-        ConnectError::marked(error).unwrap_or_else(|source| {
-            // ureq notices this one before it sends anything.
-            let is_tls_missing = matches!(source, ureq::Error::TlsRequired);
-            let stage = if is_tls_missing { Stage::Connect } else { Stage::Exchange };
-            ConnectError { stage, by_proxy: false, source }
-        })
+/// The stage of an error, whether the proxy is at fault, and the error without the mark.
+pub(super) fn stage_of(error: ureq::Error) -> (Stage, bool, ureq::Error) {
+    match ConnectError::downcast(error) {
+        Ok(ConnectError { stage, by_proxy, source }) => (stage, by_proxy, source),
+        // ureq reports this before it sends anything.
+        Err(source @ ureq::Error::TlsRequired) => (Stage::Connect, false, source),
+        Err(source) => (Stage::Exchange, false, source),
     }
 }
 
@@ -114,7 +113,7 @@ impl fmt::Display for Limit {
 }
 
 /// What a failure means, how far the request got, and the sentence: the one table of failures.
-#[allow(clippy::too_many_lines, reason = "a table stays one")]
+#[allow(clippy::too_many_lines, reason = "one table is easier to read")]
 pub(super) fn judge(
     stage: Stage,
     by_proxy: bool,
@@ -179,7 +178,7 @@ pub(super) fn judge(
             Connect,
             Permanent,
             format!(
-                "no connection to {host}, {peer} refused: {}; \
+                "no connection to {host} through {peer}: {}; \
                  check the proxy's address and credentials",
                 Sanitized(why)
             ),
@@ -190,7 +189,7 @@ pub(super) fn judge(
             format!("the response from {peer} is not HTTP: check the proxy's address"),
         ),
         (Stage::Connect, Error::Io(e))
-            if context.is_https && !by_proxy && is_broken_off(e.kind()) =>
+            if context.is_https && !by_proxy && is_disconnect(e.kind()) =>
         {
             (Tls, NotSent, tls_sentence(&peer))
         }
@@ -208,6 +207,11 @@ pub(super) fn judge(
         // certificate or record as invalid data.
         (Stage::Connect, _) if by_proxy => (Connect, Permanent, tls_sentence(&peer)),
         (Stage::Connect, _) => (Tls, Permanent, tls_sentence(&peer)),
+        (Stage::EarlyBytes, _) => (
+            Connect,
+            Permanent,
+            format!("{host} sent data before it got a request: is this a Files.com site?"),
+        ),
         (Stage::Exchange, Error::Timeout(_)) => (
             Timeout,
             Unknown,
@@ -241,7 +245,7 @@ pub(super) fn judge(
     }
 }
 
-/// One sentence for all TLS failures: the libraries tell them apart only by their wording.
+/// One sentence for all TLS failures: the libraries distinguish them only by their wording.
 fn tls_sentence(peer: &str) -> String {
     format!(
         "no trusted TLS connection to {peer}: check the address, this machine's clock and the \
@@ -250,7 +254,7 @@ fn tls_sentence(peer: &str) -> String {
 }
 
 /// Whether the peer closed or reset the connection during the handshake.
-fn is_broken_off(kind: io::ErrorKind) -> bool {
+fn is_disconnect(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
         io::ErrorKind::UnexpectedEof
@@ -287,10 +291,10 @@ mod tests {
         let (refused, eof) = (io::ErrorKind::ConnectionRefused, io::ErrorKind::UnexpectedEof);
         let (connect, tls) = (Stage::Connect, "no trusted TLS connection to a.example: check");
         let lookup = "a.example could not be looked up: check the address";
-        let not_a_thread = "no thread could be started to look up a.example";
+        let no_thread = "no thread could be started to look up a.example";
         let shortage = "no connection to a.example: this process or machine has no file descriptor";
         for (stage, https, source, kind, sentence) in [
-            (LookupThread, true, io(io::ErrorKind::WouldBlock), Connect, not_a_thread),
+            (LookupThread, true, io(io::ErrorKind::WouldBlock), Connect, no_thread),
             (Lookup, true, io(io::ErrorKind::OutOfMemory), Connect, shortage),
             (Lookup, true, io(io::ErrorKind::Other), Connect, lookup),
             (
@@ -353,7 +357,7 @@ mod tests {
             let (found, _, message) = judge(stage, false, &source, &context);
             assert_eq!(found, kind, "{shown}");
             assert!(message.contains(sentence), "{shown}: {message}");
-            // A proxy's fault is the proxy's, and never a TLS failure of the site.
+            // A failure of the proxy is reported as the proxy's, never as a TLS failure of the site.
             if stage != Exchange {
                 let (found, _, message) = judge(stage, true, &source, &context);
                 assert_ne!(found, Tls, "{shown}");

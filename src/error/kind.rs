@@ -5,15 +5,17 @@ use std::fmt;
 
 /// What an [`Error`](crate::Error) means to the caller.
 ///
-/// Worth retrying later, with the same arguments: [`Connect`](ErrorKind::Connect),
-/// [`Timeout`](ErrorKind::Timeout), [`Transport`](ErrorKind::Transport),
-/// [`RateLimited`](ErrorKind::RateLimited) and
-/// [`ServiceUnavailable`](ErrorKind::ServiceUnavailable). Other kinds need another input or a
-/// change at the site first.
+/// Worth retrying later: [`Connect`](ErrorKind::Connect), [`Timeout`](ErrorKind::Timeout),
+/// [`Transport`](ErrorKind::Transport), [`RateLimited`](ErrorKind::RateLimited),
+/// [`ServiceUnavailable`](ErrorKind::ServiceUnavailable), and
+/// [`UnexpectedResponse`](ErrorKind::UnexpectedResponse) with a 5xx status, such as a gateway's page.
+/// Other kinds need another input or a change at the site first.
 ///
 /// After `Timeout`, `Transport` or [`Cancelled`](ErrorKind::Cancelled) a login may have been
 /// carried out: a session whose id was lost may stay open until it expires, and a code may be used
 /// up. The same is possible after `RateLimited`, `ServiceUnavailable` and `UnexpectedResponse`.
+///
+/// A refusal has a type, `group/name`. Without a known one, the HTTP status decides.
 ///
 /// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
 /// the C ABI and never change.
@@ -42,27 +44,29 @@ pub enum ErrorKind {
     Tls = 3,
     /// A time limit expired. The message names it.
     Timeout = 4,
-    /// The connection broke after it was made, or the response is not valid HTTP, or its header is
-    /// too large.
+    /// The connection broke after it was made, or the response is not valid HTTP, or its header or
+    /// framing is too large.
     Transport = 5,
-    /// The response is not one of the Files.com API: a redirect, or another server's page.
+    /// The response is not a valid one of the Files.com API: a redirect, another server's page, or
+    /// a success without a session.
     UnexpectedResponse = 6,
     /// A [`Canceller`](crate::Canceller) ended the call.
     Cancelled = 7,
 
-    /// The site rejected the request. Group `bad-request`, or another 4xx without a type.
+    /// The site rejected the request. Group `bad-request`, or any other 4xx.
     BadRequest = 10,
-    /// The site requires authentication. Group `not-authenticated`, or 401 without a type.
+    /// The site requires authentication. Group `not-authenticated`, `authentication-required` in any
+    /// group, or 401.
     NotAuthenticated = 11,
-    /// The user may not do this. Group `not-authorized`, or 403 without a type.
+    /// The user may not do this. Group `not-authorized`, or 403.
     NotAuthorized = 12,
-    /// The site doesn't exist. Group `not-found`, or 404 without a type.
+    /// The site doesn't exist. Group `not-found`, or 404.
     NotFound = 13,
-    /// The site could not process the request. Group `processing-failure`, or 422 without a type.
+    /// The site could not process the request. Group `processing-failure`, or 422.
     ProcessingFailure = 14,
-    /// There were too many requests. Group `rate-limited`, or 429 without a type.
+    /// There were too many requests. Group `rate-limited`, or 429.
     RateLimited = 15,
-    /// The site is unavailable for now. Group `service-unavailable`, or a 5xx without a type.
+    /// The site is unavailable for now. Group `service-unavailable`, or 5xx.
     ServiceUnavailable = 16,
     /// The account is overdue, was removed, or its trial has ended. Group `site-configuration`.
     SiteConfiguration = 17,
@@ -78,8 +82,9 @@ pub enum ErrorKind {
     OtpIncorrect = 22,
     /// The user is locked out. `locked-out`, in any group.
     LockedOut = 23,
-    /// The user belongs to another region and logs in at
-    /// [`ApiError::host`](crate::ApiError::host). `lockout-region-mismatch`, in any group.
+    /// The user or site belongs to another region: log in at
+    /// [`ApiError::host`](crate::ApiError::host). `lockout-region-mismatch`, in any group, or the
+    /// plain text of older servers.
     RegionMismatch = 24,
     /// The session has ended or never existed. `invalid-session`, in any group.
     InvalidSession = 25,
@@ -106,14 +111,14 @@ pub(crate) const TEXTS: [(ErrorKind, &CStr); 21] = [
     (ErrorKind::InvalidCredentials, c"wrong user name or password"),
     (ErrorKind::OtpIncorrect, c"wrong or expired code"),
     (ErrorKind::LockedOut, c"user locked out"),
-    (ErrorKind::RegionMismatch, c"user of another region"),
+    (ErrorKind::RegionMismatch, c"belongs to another region"),
     (ErrorKind::InvalidSession, c"no such session"),
 ];
 
 impl ErrorKind {
     /// The kind of a refusal: by the name in its type, then the type's group, then the status.
     ///
-    /// The same name comes in different groups, so a name with a kind of its own decides.
+    /// The same name appears in different groups, so a name that has its own kind takes precedence.
     pub(crate) fn from_refusal(error_type: Option<&str>, status: u16) -> ErrorKind {
         let (group, name) = split_type(error_type.unwrap_or_default());
         match name {

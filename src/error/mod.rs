@@ -17,14 +17,14 @@ pub use kind::ErrorKind;
 pub(crate) use kind::TEXTS;
 
 use crate::text::Sanitized;
-use failure::judge;
+use failure::{judge, stage_of};
 
 /// Why a call failed.
 ///
-/// `Display` prints one sentence for people: what was wrong, with what, and what to do. `{:?}`
-/// prints the same sentence, so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the
-/// details. This crate puts no password, code, session id, partial session id or login token into
-/// any of them. The server's own words are shown, escaped and truncated.
+/// `Display` prints one sentence for people: what failed, where, and what to do. `{:?}` prints the
+/// same sentence, so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the details.
+/// This crate puts no password, code, session id, partial session id or login token into any of
+/// them. They do show the server's own words: escaped, and in the sentence also truncated.
 ///
 /// ```
 /// use files_session::{ErrorKind, Login, Session, Site};
@@ -68,13 +68,13 @@ impl Error {
         self.api()?.two_factor.as_ref()
     }
 
-    /// The HTTP status of the response. `None` if there was no response.
+    /// The HTTP status of the response. `None` if there was no complete response.
     #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
-    /// The target of a redirect, without user info, query and fragment. None is followed.
+    /// The target of a redirect, without user info, query and fragment. Redirects are never followed.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
@@ -96,7 +96,7 @@ impl Error {
     /// A request that got no complete response.
     #[cold]
     pub(crate) fn failed(error: ureq::Error, context: &Context) -> Error {
-        let ConnectError { stage, by_proxy, source } = ConnectError::from_error(error);
+        let (stage, by_proxy, source) = stage_of(error);
         let (kind, delivery, message) = judge(stage, by_proxy, &source, context);
         let mut error = Error::new(kind, message);
         error.0.delivery = Some(delivery);
@@ -119,7 +119,8 @@ impl Error {
         error
     }
 
-    /// A response that is not one of the API. `reason` continues "the response".
+    /// A response that is not a valid one of the API. `reason` completes the sentence "the response
+    /// …".
     #[cold]
     pub(crate) fn unexpected(status: u16, reason: &str, retry_after: Option<Duration>) -> Error {
         let message = format!("the response (HTTP {status}) {reason}: is this a Files.com site?");

@@ -56,22 +56,22 @@ fn measure(scheme: &str, server: &Server, ca_pem: &str) {
     };
     let url = server.url();
 
-    let (mut bares, mut ourss) = (Vec::new(), Vec::new());
+    let (mut bare_times, mut our_times) = (Vec::new(), Vec::new());
     for _ in 0..300 {
-        bares.push(time(|| bare::cycle(&bare_agent(), &url).unwrap()));
-        ourss.push(time(|| ours(&our_site())));
+        bare_times.push(time(|| bare::cycle(&bare_agent(), &url).unwrap()));
+        our_times.push(time(|| ours(&our_site())));
     }
-    report(&format!("{scheme}, first"), bares, ourss);
+    report(&format!("{scheme}, first"), bare_times, our_times);
 
     let (agent, site) = (bare_agent(), our_site());
     bare::cycle(&agent, &url).unwrap();
     ours(&site);
-    let (mut bares, mut ourss) = (Vec::new(), Vec::new());
+    let (mut bare_times, mut our_times) = (Vec::new(), Vec::new());
     for _ in 0..5000 {
-        bares.push(time(|| bare::cycle(&agent, &url).unwrap()));
-        ourss.push(time(|| ours(&site)));
+        bare_times.push(time(|| bare::cycle(&agent, &url).unwrap()));
+        our_times.push(time(|| ours(&site)));
     }
-    report(&format!("{scheme}, further"), bares, ourss);
+    report(&format!("{scheme}, further"), bare_times, our_times);
 }
 
 fn main() {

@@ -1,4 +1,4 @@
-//! The longest certificate chain that rustls accepts, with the signatures that need most stack.
+//! The longest certificate chain that rustls accepts, with the signatures that need the most stack.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,8 @@ use super::{Server, accept_all, loopback};
 /// The maximum number of intermediate certificates that rustls accepts.
 pub const LONGEST: usize = 6;
 
-/// A root certificate. All have the same name, so a chain to another root fails only at its end.
+/// A root certificate. All have the same name, so a chain to another root fails only at its last
+/// signature.
 pub struct Root {
     pub certificate: Certificate,
     issuer: Issuer<'static, KeyPair>,

@@ -7,15 +7,17 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use files_session::{Login, Site};
+use files_session::{Error, Login, Session, Site};
 
 pub mod chain;
 pub mod stand_in;
 pub mod tls;
+pub mod tunnel;
 pub mod watchdog;
 
 /// A login that the servers here accept.
@@ -24,6 +26,14 @@ pub fn login() -> Login<'static> {
     Login::new(stand_in::USERNAME, stand_in::PASSWORD)
 }
 
+pub type Call = fn(&Site) -> Result<(), Error>;
+
+/// A login.
+pub const LOGIN: Call = |site| Session::login(site, &login()).map(drop);
+
+/// The logout of a session that is known by its id.
+pub const LOGOUT: Call = |site| Session::resume(site, "id")?.logout();
+
 /// Starts the stand-in for Files.com.
 pub fn start_stand_in() -> httpmock::MockServer {
     watchdog::test();
@@ -31,7 +41,7 @@ pub fn start_stand_in() -> httpmock::MockServer {
 }
 
 /// A request that a server received.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Request {
     /// Counts this server's requests, from 0.
     pub number: usize,
@@ -57,6 +67,7 @@ pub struct Reply {
     delay: Duration,
     pause: Duration,
     then: Then,
+    sent: Option<Sender<()>>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -82,7 +93,7 @@ impl Reply {
     /// These bytes, with one write for each piece.
     pub fn pieces<B: AsRef<[u8]>>(pieces: impl IntoIterator<Item = B>) -> Reply {
         let pieces = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
-        Reply { pieces, delay: Duration::ZERO, pause: Duration::ZERO, then: Then::Next }
+        Reply { pieces, delay: Duration::ZERO, pause: Duration::ZERO, then: Then::Next, sent: None }
     }
 
     /// An HTTP response, with further header lines such as `"Retry-After: 1\r\n"`.
@@ -138,6 +149,11 @@ impl Reply {
         Reply { then: Then::Endless, ..self }
     }
 
+    /// Sends a message once all pieces are sent.
+    pub fn notify(self, sent: &Sender<()>) -> Reply {
+        Reply { sent: Some(sent.clone()), ..self }
+    }
+
     /// Sends it. Returns whether the connection is kept open for another request.
     fn send(&self, stream: &mut (impl Read + Write), socket: &TcpStream) -> io::Result<bool> {
         thread::sleep(self.delay);
@@ -147,6 +163,9 @@ impl Reply {
             }
             stream.write_all(piece)?;
             stream.flush()?;
+        }
+        if let Some(sent) = &self.sent {
+            let _ = sent.send(());
         }
         match self.then {
             Then::Next => return Ok(true),
@@ -367,19 +386,6 @@ pub const PROXY_VARIABLES: [&str; 8] = [
     "http_proxy",
     "no_proxy",
 ];
-
-/// An example program, built by `cargo test`.
-pub fn example(name: &str) -> Command {
-    watchdog::test();
-    let mut path = std::env::current_exe().unwrap();
-    path.pop();
-    path.pop();
-    path.extend(["examples", &format!("{name}{}", std::env::consts::EXE_SUFFIX)]);
-    assert!(path.exists(), "{} is missing: `cargo test` builds it", path.display());
-    let mut command = Command::new(path);
-    without_proxies(&mut command);
-    command
-}
 
 /// Removes the machine's proxies from a program's environment.
 pub fn without_proxies(command: &mut Command) -> &mut Command {

@@ -14,7 +14,7 @@ pub struct Ca {
     issuer: Issuer<'static, KeyPair>,
 }
 
-/// First and last year in which a certificate is valid.
+/// The years on whose first day the validity of a certificate begins and ends.
 pub const VALID: (i32, i32) = (2020, 4000);
 pub const EXPIRED: (i32, i32) = (2020, 2021);
 pub const NOT_YET_VALID: (i32, i32) = (3999, 4000);
