@@ -10,9 +10,9 @@ use ureq::Agent;
 ///
 /// [`cancel`](Canceller::cancel) ends all running calls of the [`Site`](crate::Site)s that have
 /// this canceller, and of their sessions, with
-/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). All later logins and logouts fail the same
-/// way, and a canceller is never reset. To log out anyway, resume the session with a site that has
-/// no canceller. A call that has already succeeded returns its result.
+/// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). All later logins and logouts fail the
+/// same way, and a canceller is never reset. To log out anyway, resume the session with a site that
+/// has no canceller. A call that has already succeeded returns its result.
 ///
 /// All clones act as one canceller. It keeps no reference to a call that has ended.
 ///

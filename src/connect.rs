@@ -1,5 +1,5 @@
-//! The connections of the calls. The only file that uses `ureq::unversioned`. It uses only items that
-//! have not changed since ureq 3.0, and constructs no struct by its fields.
+//! The connections of the calls. The only file that uses `ureq::unversioned`. It uses only items
+//! that have not changed since ureq 3.0, and constructs no struct by its fields.
 //!
 //! What this adds to ureq's connections:
 //!
@@ -9,8 +9,8 @@
 //! - All bytes received in response to a request are counted, with early hints and trailers.
 //! - Opening a proxy's tunnel has one time limit. ureq applies the full limit to each read.
 //! - Sent bytes are wiped. Otherwise the buffer of an idle connection would hold the password.
-//! - Bytes that are received before a request is sent are never taken for its response, even if they
-//!   are in a buffer of the TLS library.
+//! - Bytes that are received before a request is sent are never taken for its response, even if
+//!   they are in a buffer of the TLS library.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -35,7 +35,7 @@
  *   questions about fork, signals, the environment, stack, heap and the ABI.
  *
  * Sections: version, types and statuses, options, calls, canceller, attributes of a session, facts
- * of an error, the process around it.
+ * of an error, process-wide behaviour.
  */
 
 #ifndef FILES_SESSION_H
@@ -70,7 +70,7 @@ FILES_SESSION_API const char *files_session_version(void);
 
 /* ---- Types and statuses ------------------------------------------------------------------------*/
 
-/* A logged-in user. */
+/* The session of a logged-in user. */
 typedef struct files_session files_session;
 
 /* Why a call failed. */
@@ -83,10 +83,12 @@ typedef struct files_session_canceller files_session_canceller;
  * The result of a call. The numbers never change. Later versions may add some: treat an unknown one
  * as a failure.
  *
- * Worth retrying later with the same arguments: CONNECT, TIMEOUT, TRANSPORT, RATE_LIMITED and
- * SERVICE_UNAVAILABLE. After any of these but CONNECT, and after CANCELLED, a login may have been
- * carried out: a session whose id was lost may stay open until it expires, and a code may be used
- * up.
+ * Worth retrying later: CONNECT, TIMEOUT, TRANSPORT, RATE_LIMITED, SERVICE_UNAVAILABLE, and
+ * UNEXPECTED_RESPONSE with a 5xx status, such as a gateway's page. After any of these but CONNECT,
+ * and after CANCELLED, a login may have been carried out: a session whose id was lost may stay open
+ * until it expires, and a code may be used up.
+ *
+ * A refusal has a type, "group/name". Without a known one, the HTTP status decides.
  */
 typedef int32_t files_session_status;
 enum {
@@ -103,27 +105,29 @@ enum {
     FILES_SESSION_TLS = 3,
     /* A time limit expired. The message names it. */
     FILES_SESSION_TIMEOUT = 4,
-    /* The connection broke after it was made, or the response is not valid HTTP, or its header is
-     * too large. */
+    /* The connection broke after it was made, or the response is not valid HTTP, or its header or
+     * framing is too large. */
     FILES_SESSION_TRANSPORT = 5,
-    /* The response is not one of the Files.com API: a redirect, or another server's page. */
+    /* The response is not a valid one of the Files.com API: a redirect, another server's page, or
+     * a success without a session. */
     FILES_SESSION_UNEXPECTED_RESPONSE = 6,
     /* A canceller ended the call. */
     FILES_SESSION_CANCELLED = 7,
 
-    /* The site rejected the request. Group bad-request, or another 4xx without a type. */
+    /* The site rejected the request. Group bad-request, or any other 4xx. */
     FILES_SESSION_BAD_REQUEST = 10,
-    /* The site requires authentication. Group not-authenticated, or 401 without a type. */
+    /* The site requires authentication. Group not-authenticated, authentication-required in any
+     * group, or 401. */
     FILES_SESSION_NOT_AUTHENTICATED = 11,
-    /* The user may not do this. Group not-authorized, or 403 without a type. */
+    /* The user may not do this. Group not-authorized, or 403. */
     FILES_SESSION_NOT_AUTHORIZED = 12,
-    /* The site doesn't exist. Group not-found, or 404 without a type. */
+    /* The site doesn't exist. Group not-found, or 404. */
     FILES_SESSION_NOT_FOUND = 13,
-    /* The site could not process the request. Group processing-failure, or 422 without a type. */
+    /* The site could not process the request. Group processing-failure, or 422. */
     FILES_SESSION_PROCESSING_FAILURE = 14,
-    /* There were too many requests. Group rate-limited, or 429 without a type. */
+    /* There were too many requests. Group rate-limited, or 429. */
     FILES_SESSION_RATE_LIMITED = 15,
-    /* The site is unavailable for now. Group service-unavailable, or a 5xx without a type. */
+    /* The site is unavailable for now. Group service-unavailable, or 5xx. */
     FILES_SESSION_SERVICE_UNAVAILABLE = 16,
     /* The account is overdue, was removed, or its trial has ended. Group site-configuration. */
     FILES_SESSION_SITE_CONFIGURATION = 17,
@@ -136,7 +140,7 @@ enum {
     FILES_SESSION_OTP_INCORRECT = 22,
     /* The user is locked out. */
     FILES_SESSION_LOCKED_OUT = 23,
-    /* The user belongs to another region, and logs in at files_session_error_host. */
+    /* The user or site belongs to another region: log in at files_session_error_host. */
     FILES_SESSION_REGION_MISMATCH = 24,
     /* The session has ended or never existed. */
     FILES_SESSION_INVALID_SESSION = 25,
@@ -153,12 +157,12 @@ FILES_SESSION_API const char *files_session_status_text(files_session_status sta
 /* ---- Options -----------------------------------------------------------------------------------*/
 
 /*
- * Where to log in, who, and how. Zero is the default of every member but `size`, so any language
- * may zero the struct and set the size. It has no padding, on 32 and on 64 bit.
+ * Where to log in, as whom, and how. Zero is the default of every member but `size`, so any
+ * language may zero the struct and set the size. It has no padding on 32-bit and 64-bit targets.
  *
- * Later versions may add members at the end. `size` tells the library which ones your program
- * knows. A size larger than the library's own (4096 at most) is accepted if the excess is zero. Any
- * other size is FILES_SESSION_INVALID_INPUT.
+ * Later versions may add members at the end. `size` shows which ones your program knows. The
+ * library accepts its own size, and any larger size up to 4096 if the excess is zero. Any other
+ * size is FILES_SESSION_INVALID_INPUT.
  */
 typedef struct files_session_options {
     /* sizeof(files_session_options) in your program. */
@@ -227,7 +231,8 @@ FILES_SESSION_API void files_session_options_init(files_session_options *options
  * described at files_session_answer.
  */
 
-/* Logs in: one request. */
+/* Logs in. The request is sent once, and after a region mismatch once more. It is retried only if
+ * no connection could be made. */
 FILES_SESSION_API files_session_status files_session_login(const files_session_options *options,
                                                            files_session **session,
                                                            files_session_error **error);
@@ -241,8 +246,8 @@ FILES_SESSION_API files_session_status files_session_login(const files_session_o
  *
  *     files_session_answer(&options, error, code, &session, &error);
  *
- * If *error is the challenge, it is read first, and freed before *error is overwritten. For this
- * comparison, *error must be initialised here, to NULL or to an error.
+ * If *error is the challenge, the call reads it, replaces it and frees it. For this comparison,
+ * *error must be initialised here, to NULL or to an error.
  *
  * The answer is sent to the host that asked, even if that host is in another region and is not
  * base_url. It contains the partial session id instead of the password if the code comes from a
@@ -258,12 +263,13 @@ FILES_SESSION_API files_session_status files_session_answer(const files_session_
 
 /*
  * Makes a session from an id that you saved. Set options->base_url to the files_session_base_url
- * that you saved with it. The id is a secret: save it in a file with mode 0600. Sends nothing; all
+ * that you saved with it. The id is a secret: save it in a file with mode 0600. Sends nothing; the
  * other attributes are absent. username, password, otp and partial_session_id are ignored. Returns
  * FILES_SESSION_INVALID_INPUT if the id is not a valid header value, or if the settings would make
- * any call fail.
+ * every call fail.
  *
- * GET {base_url}/api/rest/v1/site with the header below tells whether the session is still valid.
+ * GET {base_url}/api/rest/v1/site with FILES_SESSION_AUTH_HEADER shows whether the session is still
+ * valid.
  */
 FILES_SESSION_API files_session_status files_session_resume(const files_session_options *options,
                                                             const char *id,
@@ -294,8 +300,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
 /*
  * Ends all running calls whose options have this canceller, and the logouts of their sessions, with
  * FILES_SESSION_CANCELLED. All later ones fail the same way, and a canceller is never reset: to log
- * out anyway, resume the session without a canceller. A call that has already got its result
- * returns it.
+ * out anyway, resume the session without a canceller. A call that has already succeeded returns its
+ * result.
  *
  * Call it from any thread, but not from a signal handler. It doesn't wait for the calls to end.
  * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends after
@@ -303,8 +309,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
  */
 FILES_SESSION_API void files_session_cancel(files_session_canceller *canceller);
 
-/* Frees a canceller, at any time: running calls and sessions keep a reference of their own. No call
- * may begin with this pointer afterwards, or in another thread at the same time. */
+/* Frees a canceller, at any time: running calls and sessions keep their own reference. Start no
+ * call with this pointer afterwards, nor in another thread at the same time. */
 FILES_SESSION_API void files_session_canceller_free(files_session_canceller *canceller);
 
 /* ---- Attributes of a session -------------------------------------------------------------------*/
@@ -325,7 +331,7 @@ FILES_SESSION_API const char *files_session_id(const files_session *session);
 FILES_SESSION_API const char *files_session_base_url(const files_session *session);
 /* The language of the session. */
 FILES_SESSION_API const char *files_session_language(const files_session *session);
-/* A token with which the user can log in by browser, at login_token_domain. A secret. */
+/* A token with which the user can log in in a browser, at login_token_domain. A secret. */
 FILES_SESSION_API const char *files_session_login_token(const files_session *session);
 /* The address where login_token is valid. */
 FILES_SESSION_API const char *files_session_login_token_domain(const files_session *session);
@@ -345,16 +351,16 @@ FILES_SESSION_API const char *files_session_home_path(const files_session *sessi
 FILES_SESSION_API int files_session_multiple_regions(const files_session *session);
 /* Whether the session is read-only. */
 FILES_SESSION_API int files_session_read_only(const files_session *session);
-/* Whether the site's administrator allows insecure SFTP ciphers to this user. */
+/* Whether the site's administrator allows insecure SFTP ciphers for this user. */
 FILES_SESSION_API int files_session_sftp_insecure_ciphers(const files_session *session);
 /* Whether the user must use TLS for everything. */
 FILES_SESSION_API int files_session_ssl_required(const files_session *session);
-/* Whether the site's administrator allows insecure TLS versions to this user. */
+/* Whether the site's administrator allows insecure TLS versions for this user. */
 FILES_SESSION_API int files_session_tls_disabled(const files_session *session);
 /* Whether the user must add a two-factor method before the API allows anything else. The login
  * itself worked. */
 FILES_SESSION_API int files_session_two_factor_setup_needed(const files_session *session);
-/* Whether the method to add may be SMS, TOTP, U2F, a Yubikey, WebAuthn. Sent only if one must be
+/* Whether the method to add may be SMS, TOTP, U2F, a Yubikey or WebAuthn. Sent only if one must be
  * added. Newer servers send WebAuthn in place of U2F. */
 FILES_SESSION_API int files_session_allowed_2fa_method_sms(const files_session *session);
 FILES_SESSION_API int files_session_allowed_2fa_method_totp(const files_session *session);
@@ -367,8 +373,8 @@ FILES_SESSION_API int files_session_use_provided_modified_at(const files_session
 FILES_SESSION_API int files_session_windows_mode_ftp(const files_session *session);
 
 /*
- * Numbers: true, and the number in *out; or false if absent, and *out is unchanged. `out` may be
- * NULL.
+ * Numbers: each returns true and sets *out, or returns false if absent and leaves *out unchanged.
+ * `out` may be NULL.
  */
 
 /* The maximum number of files in one page of a folder listing. It depends on the site's plan. */
@@ -380,12 +386,12 @@ FILES_SESSION_API bool files_session_site_id(const files_session *session, int64
 /* ---- Facts of an error -------------------------------------------------------------------------*/
 
 /* One sentence for people: what went wrong, and what to do; after it, in brackets, the underlying
- * error. The library puts no secret into it. The site's own words, if it quotes them, are truncated,
- * with control characters escaped. Never absent. */
+ * error. The library puts no secret into it. The site's own words, if it quotes them, are
+ * truncated, with control characters escaped. Never absent. */
 FILES_SESSION_API const char *files_session_error_message(const files_session_error *error);
 /* The status that was returned with this error. FILES_SESSION_OK if `error` is NULL. */
 FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
-/* The HTTP status of the response, or 0 if there was none. */
+/* The HTTP status of the response, or 0 if there was no complete response. */
 FILES_SESSION_API int files_session_error_http_status(const files_session_error *error);
 /* The target of a redirect, without user info, query and fragment. NULL if the response is not a
  * redirect, or names no target. */
@@ -406,7 +412,7 @@ FILES_SESSION_API const char *files_session_error_site_message(const files_sessi
 FILES_SESSION_API const char *files_session_error_request_id(const files_session_error *error);
 /* How many seconds to wait before the next attempt. */
 FILES_SESSION_API int64_t files_session_error_retry_after(const files_session_error *error);
-/* What ties the second request of a two-factor login to the first. A secret. */
+/* The id that ties the second request of a two-factor login to the first. A secret. */
 FILES_SESSION_API const char *
 files_session_error_partial_session_id(const files_session_error *error);
 /* The two-factor methods that are offered, from index 0: "totp", "sms", "yubi", ... NULL past the
@@ -421,13 +427,13 @@ FILES_SESSION_API const char *files_session_error_data(const files_session_error
 /* Frees an error. */
 FILES_SESSION_API void files_session_error_free(files_session_error *error);
 
-/* ---- The process around it ---------------------------------------------------------------------
+/* ---- Process-wide behaviour --------------------------------------------------------------------
  *
  * Threads. Different threads may use different objects at the same time. Several threads may share
  * an object: getters, files_session_logout and files_session_cancel may run at the same time. Free
  * an object when no other thread uses it; any thread may do so.
  *
- * Ending a call. Only a canceller or a time limit ends a running call. A signal handler that
+ * Ending a call. Only a canceller or a time limit ends a call early. A signal handler that
  * returns does not, nor does pthread_cancel. exit() during a call is safe.
  *
  * fork. Use a session in only one of the two processes. The other process may only free its copy,
@@ -435,10 +441,10 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * child of a multithreaded process, POSIX allows only async-signal-safe functions before exec. No
  * function of this library is async-signal-safe.
  *
- * pthread_cancel. A thread that is cancelled during a call or a free is cancelled after it, at its
- * next cancellation point: install a cleanup handler that frees the result. The thread's
- * cancelability state is restored at the end of the call. PTHREAD_CANCEL_ASYNCHRONOUS is not
- * allowed during a call.
+ * pthread_cancel. A cancellation that is requested during a call or a free takes effect after it,
+ * at the thread's next cancellation point: install a cleanup handler that frees the result. The
+ * thread's cancelability state is restored at the end of the call. PTHREAD_CANCEL_ASYNCHRONOUS is
+ * not allowed during a call.
  *
  * longjmp and exceptions. The library calls no function of yours, so only a signal handler could
  * jump out of a call. It must not.
@@ -449,27 +455,27 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  *
  * Output. The library prints nothing, logs nothing and never ends the process, with two exceptions.
  * If memory runs out, Rust prints a line to stderr and aborts the process; no error is returned. On
- * an internal error (a Rust panic), Rust prints its message and the place in the source to stderr;
+ * an internal error (a Rust panic), Rust prints its message and the source location to stderr;
  * the call returns FILES_SESSION_PANIC, a getter returns its value for 'absent'. errno is undefined
  * after a call.
  *
  * Environment. The proxy is read when a call makes a connection, and in files_session_resume:
  * https_proxy or HTTPS_PROXY for https, http_proxy for http (never HTTP_PROXY, which a web server
  * sets from a request header), otherwise all_proxy or ALL_PROXY; exceptions are read from no_proxy
- * or NO_PROXY. On Windows, names ignore case, so HTTP_PROXY is http_proxy there. Loopback hosts
- * never use the environment's proxy. During a lookup, the C library reads its own variables, such
- * as RES_OPTIONS and LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal error. A library that
- * was built to trust the system's certificates also reads SSL_CERT_FILE and SSL_CERT_DIR when it
- * makes a connection. If another thread calls setenv or putenv meanwhile, that is a data race in
+ * or NO_PROXY. On Windows, names are case-insensitive: HTTP_PROXY is http_proxy there. Loopback
+ * hosts never use the environment's proxy. During a lookup, the C library reads its own variables,
+ * such as RES_OPTIONS and LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal error. A library
+ * that was built to trust the system's certificates also reads SSL_CERT_FILE and SSL_CERT_DIR when
+ * it makes a connection. If another thread calls setenv or putenv meanwhile, that is a data race in
  * the C library.
  *
  * Stack. 128 KiB is enough for any function, even with the longest certificate chain that is
  * accepted, and with any chain that is rejected.
  *
- * Threads of its own. The library starts one thread for each lookup of a name, and none for
- * localhost or an IP address. Its stack has 256 KiB, and it inherits the signal mask of the caller:
- * block signals before the call if it must not receive them. It ends with the lookup. That may be
- * after the call if the lookup exceeded its time limit or the call was cancelled.
+ * Lookup threads. The library starts one thread for each lookup of a name, and none for localhost
+ * or an IP address. The thread has a stack of 256 KiB and inherits the caller's signal mask: block
+ * signals before the call if it must not receive them. It ends with the lookup. That may be after
+ * the call if the lookup exceeded its time limit or the call was cancelled.
  *
  * Heap. On 64-bit Linux, with the built-in roots, an open session holds at most 36 KB over http.
  * Over https it holds at most 100 KB. In C, each session also has its own TLS configuration,

@@ -110,8 +110,8 @@ fn wait_before_retry(idempotent: bool, outcome: Outcome, backoff: Duration) -> O
         (Outcome::NotSent, _) => Some(backoff),
         (Outcome::NoResponse, true) => Some(backoff),
         (Outcome::Unavailable(retry_after), true) => Some(backoff.max(retry_after)),
-        // The site may have carried out the login even if it reports a failure. A second login would
-        // open a second session, send a second code, or count as a second failure.
+        // The site may have carried out the login even if it reports a failure. A second login
+        // would open a second session, send a second code, or count as a second failure.
         (Outcome::NoResponse | Outcome::Unavailable(_), false) => None,
         (Outcome::Permanent, _) => None,
     }

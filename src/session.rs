@@ -14,9 +14,9 @@ use crate::retry::send;
 use crate::site::Site;
 use crate::text::redacted;
 
-/// The session of a logged-in user. [`login`](Session::login) or [`resume`](Session::resume) creates
-/// it, and [`logout`](Session::logout) ends it. [`auth_header`](Session::auth_header) authenticates
-/// all other API requests.
+/// The session of a logged-in user. [`login`](Session::login) or [`resume`](Session::resume)
+/// creates it, and [`logout`](Session::logout) ends it. [`auth_header`](Session::auth_header)
+/// authenticates all other API requests.
 ///
 /// The fields are the attributes of the Files.com API, under their own names. One that the site
 /// left out, or sent as `null` or with an unexpected JSON type, is `None`.

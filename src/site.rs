@@ -21,8 +21,8 @@ use crate::tls::{self, Trust};
 
 /// Where to log in, and how to reach it.
 ///
-/// Cheap to clone. Clones share the TLS configuration and the resolved addresses. No method fails or
-/// sends anything: an invalid setting makes every call fail with
+/// Cheap to clone. Clones share the TLS configuration and the resolved addresses. No method fails
+/// or sends anything: an invalid setting makes every call fail with
 /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
 ///
 /// ```
@@ -141,12 +141,12 @@ impl Site {
     /// Sets the proxy: `http://user:password@host:port`, or `https://…`. Default: the
     /// environment's.
     ///
-    /// The environment is read for each connection and by [`Session::resume`](crate::Session::resume),
-    /// by curl's rules: `https_proxy` or
+    /// The environment is read for each connection and by
+    /// [`Session::resume`](crate::Session::resume), by curl's rules: `https_proxy` or
     /// `HTTPS_PROXY` for https, `http_proxy` for http (never `HTTP_PROXY`), otherwise `all_proxy`
-    /// or `ALL_PROXY`; `no_proxy` or `NO_PROXY` lists the exceptions. Loopback hosts never use the
-    /// environment's proxy. The default port is 80, or 443 for an https proxy. SOCKS proxies are
-    /// not supported.
+    /// or `ALL_PROXY`. `no_proxy` or `NO_PROXY` lists the exceptions: hosts with their subdomains,
+    /// addresses, or `*`, but no networks. Loopback hosts never use the environment's proxy. The
+    /// default port is 80, or 443 for an https proxy. SOCKS proxies are not supported.
     #[must_use]
     pub fn proxy(mut self, url: &str) -> Self {
         self.proxy = ProxyChoice::parse(url);

@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use crate::limits::MAX_SHOWN_CHARS;
 
-/// An untrusted text for a terminal: control and invisible characters are escaped, and a long text is
-/// truncated.
+/// An untrusted text for a terminal: control and invisible characters are escaped, and a long text
+/// is truncated.
 pub(crate) struct Sanitized<'a>(pub &'a str);
 
 impl fmt::Display for Sanitized<'_> {

@@ -8,8 +8,8 @@ mod support;
 use std::collections::BTreeSet;
 use std::env;
 use std::fs;
-use std::io::Write as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -69,7 +69,7 @@ fn has(tool: &str, test: &str) -> bool {
 #[track_caller]
 fn run(command: &mut Command) -> Output {
     watchdog::test();
-    // Builds take long. Any other program that stands still is a failure.
+    // Builds take long. Any other program that hangs is a failure.
     let program = Path::new(command.get_program());
     let builds = ["cargo", "rustup", "sh"].iter().any(|name| program.ends_with(name));
     let output = if builds { watchdog::busy(|| command.output()) } else { command.output() };
@@ -160,7 +160,7 @@ fn source(name: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn says_ok(command: &mut Command) {
+fn assert_prints_ok(command: &mut Command) {
     let output = run(command);
     assert_eq!(String::from_utf8_lossy(&output.stdout), "ok\n", "{command:?}");
     assert!(output.stderr.is_empty(), "the library prints: {output:?}");
@@ -184,14 +184,14 @@ fn https_stand_in(name: &str) -> (Server, PathBuf) {
     let ca = Ca::new();
     let server = Server::tls(ca.server("127.0.0.1", VALID), accept_all);
     let file = out().join(name);
-    fs::write(&file, ca.certificate.pem()).unwrap();
+    fs::write(&file, ca.pem()).unwrap();
     (server, file)
 }
 
 #[test]
 fn every_function_works_from_c() {
     let program = program("cc", &C, &source("all.c"), "all");
-    says_ok(Command::new(&program).arg(start_stand_in().base_url()));
+    assert_prints_ok(Command::new(&program).arg(start_stand_in().base_url()));
 
     // Every function of the header is called there.
     let text = fs::read_to_string(source("all.c")).unwrap();
@@ -205,7 +205,7 @@ fn login_and_logout_work_over_https_with_a_private_ca() {
     let program = program("cc", &C, &source("all.c"), "all_https");
     let (server, ca) = https_stand_in("ca.pem");
     let (other, _) = https_stand_in("other.pem");
-    says_ok(Command::new(&program).arg(server.url()).arg(ca).arg(other.url()));
+    assert_prints_ok(Command::new(&program).arg(server.url()).arg(ca).arg(other.url()));
     assert_eq!(server.methods(), ["POST", "DELETE"].repeat(2));
     assert!(other.requests().is_empty());
 }
@@ -216,13 +216,13 @@ fn no_leak_and_no_misuse_of_memory_under_valgrind() {
         return;
     }
     let program = program("cc", &C, &source("all.c"), "all_valgrind");
-    says_ok(valgrind(&program, ANY_LEAK).arg(start_stand_in().base_url()));
+    assert_prints_ok(valgrind(&program, ANY_LEAK).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_valgrind.pem");
     let (other, _) = https_stand_in("other_valgrind.pem");
     // Valgrind takes the output of ring's assembly for uninitialised.
     let mut valgrind = valgrind(&program, ANY_LEAK);
     valgrind.env("VALGRIND_OPTS", "--undef-value-errors=no");
-    says_ok(valgrind.arg(server.url()).arg(ca).arg(other.url()));
+    assert_prints_ok(valgrind.arg(server.url()).arg(ca).arg(other.url()));
 }
 
 #[test]
@@ -231,17 +231,17 @@ fn no_misuse_of_memory_under_address_sanitizer() {
     let link = [library.to_str().unwrap(), "-fsanitize=address"];
     let program = |name| sanitized_program("address", name, &link);
     let all = program("all");
-    says_ok(Command::new(&all).arg(start_stand_in().base_url()));
+    assert_prints_ok(Command::new(&all).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_asan.pem");
-    says_ok(Command::new(&all).arg(server.url()).arg(ca));
-    says_ok(&mut Command::new(program("canceller")));
+    assert_prints_ok(Command::new(&all).arg(server.url()).arg(ca));
+    assert_prints_ok(&mut Command::new(program("canceller")));
 }
 
 #[test]
 fn no_data_race_under_thread_sanitizer() {
-    // Without the standard library's own locks, every use of them would look like a race.
+    // Unless the standard library is instrumented too, every use of its locks looks like a race.
     let Some(library) = sanitized("thread", &["-Zbuild-std"]) else { return };
-    // Unlike that of cc, Rust's runtime always fits Rust's code.
+    // Rust's own runtime always matches Rust's code; that of cc may not.
     let runtime = nightly_sysroot().join(format!("lib/rustlib/{SANITIZED_TARGET}/lib"));
     let runtime = runtime.join("librustc-nightly_rt.tsan.a");
     let link = [
@@ -250,7 +250,9 @@ fn no_data_race_under_thread_sanitizer() {
         runtime.to_str().unwrap(),
         "-Wl,--no-whole-archive",
     ];
-    says_ok(&mut Command::new(sanitized_program("thread", "canceller", &link)));
+    assert_prints_ok(&mut Command::new(sanitized_program("thread", "canceller", &link)));
+    let threads = sanitized_program("thread", "threads", &link);
+    assert_prints_ok(Command::new(threads).arg(start_stand_in().base_url()));
 }
 
 const SANITIZED_TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -263,7 +265,7 @@ fn nightly_sysroot() -> PathBuf {
 
 /// The static library, built with a sanitizer of the nightly toolchain.
 fn sanitized(sanitizer: &str, flags: &[&str]) -> Option<PathBuf> {
-    let test = format!("misuse of memory under {sanitizer} sanitizer");
+    let test = format!("errors that {sanitizer} sanitizer finds");
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         skipped("support of this platform", &test);
         return None;
@@ -298,8 +300,8 @@ fn sanitized_program(sanitizer: &str, name: &str, link: &[&str]) -> PathBuf {
     let program = out().join(format!("{name}_{sanitizer}"));
     let object = program.with_extension("o");
     run(Command::new("cc")
-        .args(C)
-        .args(["-D_GNU_SOURCE", "-g", &format!("-fsanitize={sanitizer}")])
+        .args(POSIX)
+        .args(["-g", &format!("-fsanitize={sanitizer}")])
         .arg(format!("-I{ROOT}/src"))
         .args(["-c", "-o"])
         .args([&object, &source(&format!("{name}.c"))]));
@@ -316,30 +318,30 @@ fn sanitized_program(sanitizer: &str, name: &str, link: &[&str]) -> PathBuf {
 #[test]
 fn eight_threads_with_small_stacks_have_sessions_of_their_own() {
     let program = program("cc", &C, &source("threads.c"), "threads");
-    says_ok(Command::new(&program).arg(start_stand_in().base_url()));
+    assert_prints_ok(Command::new(&program).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_threads.pem");
-    says_ok(Command::new(&program).arg(server.url()).arg(fs::read_to_string(ca).unwrap()));
+    assert_prints_ok(Command::new(&program).arg(server.url()).arg(fs::read_to_string(ca).unwrap()));
 }
 
 #[test]
 fn a_cancelled_thread_ends_after_the_call() {
-    says_ok(&mut Command::new(program("cc", &POSIX, &source("cancel.c"), "cancel")));
+    assert_prints_ok(&mut Command::new(program("cc", &POSIX, &source("cancel.c"), "cancel")));
 }
 
 #[test]
 fn a_canceller_ends_calls_in_every_phase() {
     let program = program("cc", &POSIX, &source("canceller.c"), "canceller");
-    says_ok(&mut Command::new(&program));
+    assert_prints_ok(&mut Command::new(&program));
     if has("valgrind", "leaks and misuse of memory around a canceller") {
         // The thread of an abandoned lookup may still be ending, so its memory is a possible leak.
-        says_ok(&mut valgrind(&program, "definite,indirect"));
+        assert_prints_ok(&mut valgrind(&program, "definite,indirect"));
     }
 }
 
 #[test]
 fn a_process_can_exit_during_a_call() {
     let program = program("cc", &POSIX, &source("canceller.c"), "canceller_exit");
-    says_ok(Command::new(program).arg("exit"));
+    assert_prints_ok(Command::new(program).arg("exit"));
 }
 
 /// The program that makes one call, built once.
@@ -368,6 +370,7 @@ const INVALID_INPUT: i32 = 1;
 const CONNECT: i32 = 2;
 const TLS: i32 = 3;
 const TIMEOUT: i32 = 4;
+const TRANSPORT: i32 = 5;
 
 #[test]
 fn retries_are_3_by_default_a_given_number_or_none() {
@@ -412,8 +415,8 @@ fn plain_http_beyond_this_machine_needs_allow_http() {
 
 #[test]
 fn time_limits_are_kept_and_named() {
-    // The first server is silent after the request. The second one never accepts the connection,
-    // which the system has made, so the handshake doesn't end.
+    // The first server is silent after the request. The second never accepts the connection that
+    // the kernel has established, so the handshake never ends.
     let silent = Server::new([Reply::nothing().then_silence()]);
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let deaf = format!("https://{}", deaf.local_addr().unwrap());
@@ -451,11 +454,11 @@ fn the_longest_certificate_chain_fits_on_a_small_stack() {
         let server = Server::tls(root.server(chain::LONGEST, version), accept_all);
         let url = &format!("base_url={}", server.url());
         assert_eq!(call(&[url, ca_pem], &[]), (OK, server.url()));
-        // Its last signature is wrong, which is found out in the deepest place.
+        // Its last signature is wrong, which is detected where the stack is deepest.
         let (status, message) = call(&[url, other], &[]);
         assert_eq!(status, TLS, "{message}");
 
-        // There is no longer one.
+        // A longer chain is rejected.
         let longer = Server::tls(root.server(chain::LONGEST + 1, version), accept_all);
         let (status, message) = call(&[&format!("base_url={}", longer.url()), ca_pem], &[]);
         assert_eq!(status, TLS, "{message}");
@@ -507,7 +510,7 @@ fn a_lookup_thread_that_cannot_be_created_is_an_error_and_not_retried() {
 
 #[test]
 fn the_proxy_is_the_options_or_none_or_the_environments() {
-    // This machine, but not by a loopback address.
+    // A non-loopback address of this machine, with a closed port.
     let closed = closed_port();
     let url = format!("base_url=https://0.0.0.0:{}", closed.addr.port());
     let refusing = || Server::new([Reply::http(403, "", "")]);
@@ -528,6 +531,24 @@ fn the_proxy_is_the_options_or_none_or_the_environments() {
     let (status, message) = call(&[&url], &[("https_proxy", "socks5://127.0.0.1")]);
     assert_eq!(status, INVALID_INPUT);
     assert!(message.contains("https_proxy is a SOCKS proxy"), "{message}");
+}
+
+/// A Rust program ignores SIGPIPE, a C program ends by it.
+#[test]
+fn a_write_to_a_broken_connection_raises_no_signal() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("base_url=http://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.read_exact(&mut [0]).unwrap();
+        // A FIN, and a reset because the rest of the request is unread. The next write fails with
+        // EPIPE.
+        stream.shutdown(Shutdown::Write).unwrap();
+    });
+    let password = format!("password={}", "x".repeat(65_000));
+    let (status, message) = call(&[&url, &password], &[]);
+    assert_eq!(status, TRANSPORT, "{message}");
+    server.join().unwrap();
 }
 
 #[test]
@@ -553,7 +574,6 @@ fn the_other_options_arrive() {
         request.body,
         r#"{"username":"u","password":"p","otp":"1","partial_session_id":"x"}"#
     );
-    assert_eq!(call(&["resume=id"], &[]), (OK, "https://app.files.com".to_owned()));
 }
 
 #[test]
@@ -596,7 +616,7 @@ fn the_header_compiles_in_every_standard() {
 fn the_wrapper_for_cpp_works() {
     if has("c++", "the wrapper for C++") {
         let program = program("c++", &CPP, &source("cpp.cpp"), "cpp");
-        says_ok(Command::new(&program).arg(start_stand_in().base_url()));
+        assert_prints_ok(Command::new(&program).arg(start_stand_in().base_url()));
     }
 }
 
@@ -606,7 +626,9 @@ fn the_wrapper_for_python_works() {
         let library = libraries().join("libfiles_session.so");
         let mut python = Command::new("python3");
         python.env("PYTHONDONTWRITEBYTECODE", "1");
-        says_ok(python.arg(source("session.py")).arg(library).arg(start_stand_in().base_url()));
+        assert_prints_ok(
+            python.arg(source("session.py")).arg(library).arg(start_stand_in().base_url()),
+        );
     }
 }
 
@@ -670,6 +692,24 @@ fn the_program_of_the_readme_works_unchanged() {
     // An example must have no warnings.
     let strict = workplace("readme_strict", libraries());
     program("cc", &C, &strict.join("login.c"), "readme_strict/login");
+}
+
+#[test]
+fn the_program_at_the_start_of_the_header_compiles() {
+    let header = document("src/files_session.h");
+    let lines = header.lines().map(|line| line.strip_prefix(" *").unwrap_or(line));
+    let program_lines: Vec<&str> = lines
+        .skip_while(|line| !line.starts_with("     "))
+        .take_while(|line| line.is_empty() || line.starts_with("     "))
+        .collect();
+    assert!(program_lines.len() > 10, "{program_lines:?}");
+    let file = out().join("header_program.c");
+    let text = format!(
+        "#include \"files_session.h\"\n#include <stdio.h>\nint main(void)\n{{\n{}\nreturn 0;\n}}\n",
+        program_lines.join("\n")
+    );
+    fs::write(&file, text).unwrap();
+    program("cc", &C, &file, "header_program");
 }
 
 #[test]
@@ -748,7 +788,7 @@ fn the_shared_library_of_plain_cargo_can_have_a_soname() {
 }
 
 #[test]
-fn beside_another_static_library_in_rust_the_shared_one_works() {
+fn the_shared_library_works_with_another_static_library_in_rust() {
     let place = workplace("two_in_rust", libraries());
     fs::write(
         place.join("other.rs"),
@@ -804,9 +844,9 @@ fn cargo_c_installs_what_pkg_config_finds() {
         found(documented(NOTES, "cc -o login login.c $(pkg-config --cflags --libs", ""))
             .env("LD_LIBRARY_PATH", &lib),
     );
-    // This library is in the program, the system's are not.
+    // This library is linked statically, the system's dynamically.
     logs_in(&mut found(documented(NOTES, "cc ", "pkg-config --variable=libdir")));
-    // All are in the program.
+    // Everything is linked statically.
     logs_in(&mut found(documented(NOTES, "cc ", "-static")));
 
     if is_there(&["cmake"]) {
@@ -883,7 +923,7 @@ fn the_shared_library_needs_no_newer_glibc_than_any_program_of_the_toolchain() {
     };
     let library = newest(&libraries().join("libfiles_session.so"));
     assert!(library <= newest(&env::current_exe().unwrap()), "glibc {library:?}");
-    // It also has no relocations that an older one doesn't know.
+    // Nor does it use relocations that an older glibc lacks.
     let library = fs::read(libraries().join("libfiles_session.so")).unwrap();
     assert!(!library.windows(17).any(|name| name == b"GLIBC_ABI_DT_RELR"));
 }

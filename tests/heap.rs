@@ -9,8 +9,8 @@ use std::ptr;
 use files_session::{Login, Session, Site};
 use support::{Reply, Request, Server, accept_all, login};
 
-/// Counts the bytes that each thread has allocated. Searches freed memory for the needle, but only on
-/// threads that ask for it, because the server's threads hold the password as well.
+/// Counts the bytes that each thread has allocated. Searches freed memory for the needle, but only
+/// on threads that ask for it, because the server's threads hold the password as well.
 struct Watching;
 
 const NEEDLE: &[u8] = b"correct horse battery staple";
@@ -283,7 +283,8 @@ mod https {
         assert_eq!(growth(&site), 0);
     }
 
-    /// The login fails because the root is not trusted, but it creates the site's TLS configuration.
+    /// The login fails because the root is not trusted, but it creates the site's TLS
+    /// configuration.
     #[test]
     fn a_site_with_default_roots_holds_at_most_40_kb_with_rustls() {
         let server = Server::tls(server_config(true).0, accept_all);

@@ -78,8 +78,8 @@ fn write_hosts(hosts: &str) {
     fs::write("/etc/hosts", hosts).unwrap();
 }
 
-/// A name server on port 53 of this machine. It resolves every name to 127.0.0.1, but does not answer
-/// if the name begins with `silent`. Returns the names that it is asked for.
+/// A name server on port 53 of this machine. It resolves every name to 127.0.0.1, but does not
+/// answer if the name begins with `silent`. Returns the names that it is asked for.
 fn name_server() -> Receiver<String> {
     let socket = UdpSocket::bind("127.0.0.1:53").unwrap();
     let (sender, names) = channel();

@@ -173,8 +173,8 @@ fn no_secret_is_formatted_or_logged() {
         assert!(!is_secret(&text), "{target}: {text}");
     }
 
-    // At trace level ureq logs the header that it sends, the response, and the target of a redirect.
-    // No library can keep that from an application's logger; the README says what to set.
+    // At trace level ureq logs the header that it sends, the response, and the target of a
+    // redirect. No library can keep that from an application's logger; the README says what to set.
     log::set_max_level(LevelFilter::Trace);
     go_everywhere();
     let logged = std::mem::take(&mut *LOGGED.lock().unwrap());

@@ -1,4 +1,4 @@
-//! The functions that do something; the header documents them.
+//! Login, answer, resume, logout, the canceller and the frees. The header documents them.
 
 use std::ffi::c_char;
 use std::ptr;
@@ -18,7 +18,7 @@ pub unsafe extern "C" fn files_session_login(
     session: *mut *mut CSession,
     error: *mut *mut CError,
 ) -> i32 {
-    // SAFETY: the caller keeps to the header.
+    // SAFETY: the caller follows the header's rules.
     unsafe {
         call_for_session(session, error, &mut || {
             let options = Options::read(options)?;
@@ -37,9 +37,9 @@ pub unsafe extern "C" fn files_session_answer(
     session: *mut *mut CSession,
     error: *mut *mut CError,
 ) -> i32 {
-    // SAFETY: the caller keeps to the header: `*error` is initialised.
+    // SAFETY: the caller follows the header's rules: `*error` is initialised.
     let replaced = unsafe { error.as_ref() }.copied().filter(|old| ptr::eq(*old, challenge));
-    // SAFETY: the caller keeps to the header.
+    // SAFETY: the caller follows the header's rules.
     let status = unsafe {
         call_for_session(session, error, &mut || {
             let options = Options::read(options)?;
@@ -53,7 +53,7 @@ pub unsafe extern "C" fn files_session_answer(
         })
     };
     if let Some(challenge) = replaced {
-        // SAFETY: it came out of a call, which has just overwritten the caller's variable.
+        // SAFETY: a call returned it, and this one has just overwritten the caller's variable.
         unsafe { free(challenge) };
     }
     status
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn files_session_resume(
     session: *mut *mut CSession,
     error: *mut *mut CError,
 ) -> i32 {
-    // SAFETY: the caller keeps to the header.
+    // SAFETY: the caller follows the header's rules.
     unsafe {
         call_for_session(session, error, &mut || {
             let site = Options::read(options)?.site()?;
@@ -84,7 +84,7 @@ pub unsafe extern "C" fn files_session_logout(
     session: *const CSession,
     error: *mut *mut CError,
 ) -> i32 {
-    // SAFETY: the caller keeps to the header.
+    // SAFETY: the caller follows the header's rules.
     unsafe { call(error, &mut || reference(session, "session")?.session.logout()) }
 }
 
@@ -92,7 +92,7 @@ pub unsafe extern "C" fn files_session_logout(
 /// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_free(session: *mut CSession) {
-    // SAFETY: it came out of a call, and the caller gives it back.
+    // SAFETY: a call returned it, and the caller gives up its ownership.
     unsafe { free(session) };
 }
 
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn files_session_free(session: *mut CSession) {
 /// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_error_free(error: *mut CError) {
-    // SAFETY: it came out of a call, and the caller gives it back.
+    // SAFETY: a call returned it, and the caller gives up its ownership.
     unsafe { free(error) };
 }
 
@@ -114,7 +114,7 @@ pub extern "C" fn files_session_canceller_new() -> *mut CCanceller {
 /// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_cancel(canceller: *const CCanceller) {
-    // SAFETY: the caller keeps to the header.
+    // SAFETY: the caller follows the header's rules.
     unsafe {
         call(ptr::null_mut(), &mut || {
             reference(canceller, "canceller")?.0.cancel();
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn files_session_cancel(canceller: *const CCanceller) {
 /// See `files_session.h`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn files_session_canceller_free(canceller: *mut CCanceller) {
-    // SAFETY: it came out of files_session_canceller_new, and the caller gives it back.
+    // SAFETY: files_session_canceller_new returned it, and the caller gives up its ownership.
     unsafe { free(canceller) };
 }
 

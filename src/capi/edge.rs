@@ -51,7 +51,7 @@ pub(super) unsafe fn required<'a>(
 
 /// Runs work that can't fail. A panic, which would be a bug in this library, becomes `default`.
 pub(super) fn guard<T>(default: T, work: impl FnOnce() -> T) -> T {
-    // State that a panic leaves inconsistent is never used again.
+    // As in `call`.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(default)
 }
 
@@ -64,9 +64,10 @@ pub(super) unsafe fn call(
     work: &mut dyn FnMut() -> Result<(), Error>,
 ) -> i32 {
     let _cancellation = NoCancellation::begin();
-    let failed = |error| Some(Box::new(CError::from(error)));
-    let result = guard(Err(None), || work().map_err(failed))
-        .map_err(|error| error.unwrap_or_else(|| Box::new(CError::panic())));
+    // State that a panic leaves inconsistent is never used again.
+    let failed = |error| Box::new(CError::from(error));
+    let result = catch_unwind(AssertUnwindSafe(|| work().map_err(failed)))
+        .unwrap_or_else(|_| Err(Box::new(CError::panic())));
     let status = result.as_ref().map_or_else(|error| error.status, |()| OK);
     if !error.is_null() {
         let out = result.err().map_or(ptr::null_mut(), Box::into_raw);
@@ -127,8 +128,8 @@ mod cancellation {
 
     const PTHREAD_CANCEL_DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
 
-    /// While it exists, this thread is not cancelled. POSIX cancels by unwinding the stack, which
-    /// aborts the process when it reaches Rust.
+    /// While it exists, this thread is not cancelled. Some C libraries cancel by unwinding the
+    /// stack, which aborts the process when it reaches Rust.
     pub(crate) struct NoCancellation {
         before: c_int,
     }
@@ -151,7 +152,7 @@ mod cancellation {
     }
 }
 
-/// Windows and Android have no thread cancellation.
+/// For systems without thread cancellation, such as Windows and Android.
 #[cfg(not(any(
     target_vendor = "apple",
     target_os = "linux",

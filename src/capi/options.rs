@@ -51,7 +51,7 @@ impl Options {
         if options.is_null() {
             return Err(invalid_argument("options", "is NULL"));
         }
-        // SAFETY: `options` is valid for its size at least. No reference to the whole is made.
+        // SAFETY: at least the member `size` can be read. No reference to the whole is made.
         let size = unsafe { (&raw const (*options).size).read() };
         if !(size_of::<Options>()..=MAX_SIZE).contains(&size) {
             let reason = "is not sizeof(files_session_options): start from \
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_options_have_the_layout_of_the_header_on_64_and_32_bit() {
-        // Each member with its size in C where `word` is that of a pointer, and its place in Rust.
+        // Each member, its size in C (`word` is that of a pointer), and its offset in Rust.
         macro_rules! members {
             ($word:ident: $($member:ident $size:expr,)*) => {
                 |$word: usize| [$((stringify!($member), $size, offset_of!(Options, $member)),)*]

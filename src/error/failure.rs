@@ -357,7 +357,8 @@ mod tests {
             let (found, _, message) = judge(stage, false, &source, &context);
             assert_eq!(found, kind, "{shown}");
             assert!(message.contains(sentence), "{shown}: {message}");
-            // A failure of the proxy is reported as the proxy's, never as a TLS failure of the site.
+            // A failure of the proxy is reported as the proxy's, never as a TLS failure of the
+            // site.
             if stage != Exchange {
                 let (found, _, message) = judge(stage, true, &source, &context);
                 assert_ne!(found, Tls, "{shown}");

@@ -8,8 +8,8 @@ use std::fmt;
 /// Worth retrying later: [`Connect`](ErrorKind::Connect), [`Timeout`](ErrorKind::Timeout),
 /// [`Transport`](ErrorKind::Transport), [`RateLimited`](ErrorKind::RateLimited),
 /// [`ServiceUnavailable`](ErrorKind::ServiceUnavailable), and
-/// [`UnexpectedResponse`](ErrorKind::UnexpectedResponse) with a 5xx status, such as a gateway's page.
-/// Other kinds need another input or a change at the site first.
+/// [`UnexpectedResponse`](ErrorKind::UnexpectedResponse) with a 5xx status, such as a gateway's
+/// page. Other kinds need another input or a change at the site first.
 ///
 /// After `Timeout`, `Transport` or [`Cancelled`](ErrorKind::Cancelled) a login may have been
 /// carried out: a session whose id was lost may stay open until it expires, and a code may be used
@@ -55,8 +55,8 @@ pub enum ErrorKind {
 
     /// The site rejected the request. Group `bad-request`, or any other 4xx.
     BadRequest = 10,
-    /// The site requires authentication. Group `not-authenticated`, `authentication-required` in any
-    /// group, or 401.
+    /// The site requires authentication. Group `not-authenticated`, `authentication-required` in
+    /// any group, or 401.
     NotAuthenticated = 11,
     /// The user may not do this. Group `not-authorized`, or 403.
     NotAuthorized = 12,

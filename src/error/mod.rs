@@ -74,7 +74,8 @@ impl Error {
         self.0.http_status
     }
 
-    /// The target of a redirect, without user info, query and fragment. Redirects are never followed.
+    /// The target of a redirect, without user info, query and fragment. Redirects are never
+    /// followed.
     #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()

@@ -1,5 +1,5 @@
 /*
- * Calls every function of files_session.h: successfully, with every refusal, and with NULL.
+ * Calls every function of files_session.h: successfully, with typical refusals, and with NULL.
  *
  *     all BASE_URL [CA_PEM_FILE [WRONG_BASE_URL]]
  *
@@ -76,7 +76,7 @@ static void login_and_logout(const char *base_url, const char *ca_pem)
     files_session_free(session);
 }
 
-/* The attributes of four users are the bits of each attribute's number, so no two are the same. */
+/* User `bits-N` gets bit N of each attribute's position, so no two attributes agree for all users. */
 static void yes_or_no(const char *base_url)
 {
     yes_or_no_getter *const getters[] = {
@@ -355,6 +355,7 @@ static void cancelled(const char *base_url)
     CHECK(options.canceller);
     CHECK(files_session_login(&options, &session, NULL) == FILES_SESSION_OK);
     files_session_cancel(options.canceller);
+    files_session_cancel(options.canceller);
     CHECK(files_session_login(&options, &other, NULL) == FILES_SESSION_CANCELLED && !other);
     CHECK(files_session_logout(session, NULL) == FILES_SESSION_CANCELLED);
     files_session_canceller_free(options.canceller);
@@ -424,7 +425,7 @@ static void bad_input(const char *base_url)
     invalid(&options, "proxy is not UTF-8");
     options = with(base_url, "/etc/ssl/certs/ca.pem");
     invalid(&options, "ca_pem has no certificate: it must be the PEM text, not a file name");
-    /* Base64, but not a certificate; and no base64. */
+    /* Valid base64 that is not a certificate, and invalid base64. */
     options = with(base_url, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n");
     invalid(&options, "block 1 of ca_pem, labelled CERTIFICATE, is not a valid certificate");
     options = with(base_url, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");

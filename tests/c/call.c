@@ -4,8 +4,7 @@
  *     call NAME=VALUE...
  *
  * The names are those of the options. username and password have these words as their defaults. It
- * logs in and out; with resume=ID it resumes that session instead. It prints the status, and the
- * session's base_url or the error's message.
+ * logs in and out, and prints the status, and the session's base_url or the error's message.
  */
 
 #include "files_session.h"
@@ -16,7 +15,6 @@
 #include <string.h>
 
 static files_session_options options = FILES_SESSION_OPTIONS_INIT;
-static const char *resume;
 
 /* Sets an option. Returns whether there is one of this name. */
 static bool set(const char *name, const char *value)
@@ -28,7 +26,7 @@ static bool set(const char *name, const char *value)
         {"password", &options.password}, {"otp", &options.otp},
         {"partial_session_id", &options.partial_session_id},
         {"language", &options.language}, {"user_agent", &options.user_agent},
-        {"ca_pem", &options.ca_pem}, {"proxy", &options.proxy}, {"resume", &resume},
+        {"ca_pem", &options.ca_pem}, {"proxy", &options.proxy},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         if (strcmp(name, texts[i].name) == 0) {
@@ -54,14 +52,9 @@ static void *call(void *unused)
 {
     files_session *session = NULL;
     files_session_error *error = NULL;
-    files_session_status status;
-    if (resume) {
-        status = files_session_resume(&options, resume, &session, &error);
-    } else {
-        status = files_session_login(&options, &session, &error);
-        if (session) {
-            files_session_logout(session, NULL);
-        }
+    files_session_status status = files_session_login(&options, &session, &error);
+    if (session) {
+        files_session_logout(session, NULL);
     }
     printf("%d %s\n", (int)status,
            session ? files_session_base_url(session) : files_session_error_message(error));

@@ -1,6 +1,6 @@
 /*
- * A thread that is interrupted by signals and then cancelled during a login is cancelled after it.
- * So is one that is cancelled during a free. This program is also the server.
+ * A thread that is cancelled during a login is cancelled after it. So is one that is cancelled during
+ * a free. This program is also the server.
  */
 
 #include "files_session.h"
@@ -8,8 +8,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
-#include <semaphore.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,14 +29,6 @@ struct login {
     files_session_status status;
     bool returned, freed, went_on;
 };
-
-static sem_t interrupted;
-
-static void on_signal(int signal)
-{
-    (void)signal;
-    sem_post(&interrupted);
-}
 
 static void clean_up(void *of)
 {
@@ -86,11 +76,6 @@ static void accept_login(int connection)
 
 int main(void)
 {
-    struct sigaction action;
-    memset(&action, 0, sizeof action);
-    action.sa_handler = on_signal; /* without SA_RESTART: a system call ends with EINTR */
-    CHECK(sem_init(&interrupted, 0, 0) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
-
     struct sockaddr_in address;
     socklen_t length = sizeof address;
     memset(&address, 0, sizeof address);
@@ -115,12 +100,6 @@ int main(void)
         CHECK(connection >= 0);
         read_request(connection);
         if (!cancel_before_free) {
-            /* The thread waits for the response, and signals don't end that. */
-            for (int i = 0; i < 20; i++) {
-                CHECK(pthread_kill(thread, SIGUSR1) == 0);
-                while (sem_wait(&interrupted) != 0) {
-                }
-            }
             CHECK(pthread_cancel(thread) == 0);
         }
         accept_login(connection);

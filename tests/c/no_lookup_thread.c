@@ -1,6 +1,6 @@
 /*
- * For LD_PRELOAD: no thread with a stack of 256 KiB, as the library's lookup thread has, can be
- * created. Prints a line for each attempt.
+ * For LD_PRELOAD: creating a thread with a stack of 256 KiB, such as the library's lookup thread,
+ * fails. Prints a line for each attempt.
  */
 
 #include <dlfcn.h>

@@ -76,8 +76,8 @@ const REFUSED: &[(&str, u16, (&str, &str), &str)] = &[
     ("broken", 500, ("x-a", "b"), "{}"),
 ];
 
-/// The boolean attributes, in the order of the reference. User `bits-N` gets bit N of each attribute's
-/// position, counted from 1, so that no two attributes agree for all four users.
+/// The boolean attributes, in the order of the reference. User `bits-N` gets bit N of each
+/// attribute's position, counted from 1, so that no two attributes agree for all four users.
 const BOOLEANS: [&str; 13] = [
     "multiple_regions",
     "read_only",
