@@ -537,18 +537,25 @@ fn the_proxy_is_the_options_or_none_or_the_environments() {
 #[test]
 fn a_write_to_a_broken_connection_raises_no_signal() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    // Most of the request doesn't fit into the buffers.
+    socket2::SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
     let url = format!("base_url=http://{}", listener.local_addr().unwrap());
-    let server = thread::spawn(move || {
-        let mut stream = listener.accept().unwrap().0;
-        stream.read_exact(&mut [0]).unwrap();
-        // A FIN, and a reset because the rest of the request is unread. The next write fails with
-        // EPIPE.
-        stream.shutdown(Shutdown::Write).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            stream.read_exact(&mut [0]).unwrap();
+            // A FIN, and a reset because the rest of the request is unread.
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
     });
     let password = format!("password={}", "x".repeat(65_000));
-    let (status, message) = call(&[&url, &password], &[]);
-    assert_eq!(status, TRANSPORT, "{message}");
-    server.join().unwrap();
+    let fails_with_epipe = || {
+        let (status, message) = call(&[&url, &password], &[]);
+        assert_eq!(status, TRANSPORT, "{message}");
+        message.contains("(os error 32)")
+    };
+    // Some calls notice the FIN or the reset before they write again.
+    assert!((0..100).any(|_| fails_with_epipe()));
 }
 
 #[test]
