@@ -316,7 +316,7 @@ fn sanitized_program(sanitizer: &str, name: &str, link: &[&str]) -> PathBuf {
 }
 
 #[test]
-fn eight_threads_with_small_stacks_have_sessions_of_their_own() {
+fn threads_with_small_stacks_have_their_own_sessions_and_share_one() {
     let program = program("cc", &C, &source("threads.c"), "threads");
     assert_prints_ok(Command::new(&program).arg(start_stand_in().base_url()));
     let (server, ca) = https_stand_in("ca_threads.pem");

@@ -605,24 +605,35 @@ fn a_lack_of_descriptors_is_reported_and_not_retried() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_open_session_holds_one_descriptor_and_no_thread() {
+fn an_open_session_holds_one_descriptor_that_is_close_on_exec_and_no_thread() {
     // In a separate process, because other tests open descriptors and threads.
     let Ok(port) = std::env::var("FILES_SESSION_TEST_HOLDS") else {
         let server = Server::with(accept_all);
-        let test = "an_open_session_holds_one_descriptor_and_no_thread";
+        let test = "an_open_session_holds_one_descriptor_that_is_close_on_exec_and_no_thread";
         let port = server.addr.port().to_string();
         assert_passes(rerun_self(&[], test).env("FILES_SESSION_TEST_HOLDS", port));
         assert_eq!(server.methods(), ["POST", "DELETE"]);
         return;
     };
     let count = |kind: &str| std::fs::read_dir(format!("/proc/self/{kind}")).unwrap().count();
+    // The flags of each open file, in octal: open(2).
+    let stay_open_on_exec = || {
+        let files = std::fs::read_dir("/proc/self/fdinfo").unwrap();
+        let info = files.filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok());
+        let flags = info.filter_map(|info| {
+            let line = info.lines().find_map(|line| line.strip_prefix("flags:"))?;
+            libc::c_int::from_str_radix(line.trim(), 8).ok()
+        });
+        flags.filter(|flags| flags & libc::O_CLOEXEC == 0).count()
+    };
     let login = login();
-    let (files, threads) = (count("fd"), count("task"));
+    let (files, threads, inherited) = (count("fd"), count("task"), stay_open_on_exec());
+    assert!(inherited >= 3, "the standard streams stay open");
     // getaddrinfo resolves this form of 127.0.0.1 without a name server, but this library treats it
     // as a name and starts the lookup thread.
     let site = Site::new(&format!("http://127.1:{port}")).allow_http();
     let session = Session::login(&site, &login).unwrap();
-    assert_eq!(count("fd"), files + 1);
+    assert_eq!((count("fd"), stay_open_on_exec()), (files + 1, inherited));
     session.logout().unwrap();
     assert_eq!(count("fd"), files);
     // The system takes a moment to end a thread.
