@@ -32,7 +32,7 @@ impl BaseUrl {
         let scheme = scheme.to_ascii_lowercase();
         if !matches!(&*scheme, "https" | "http") {
             return Err(InvalidInput::from(format!(
-                "the site's address has the scheme {}: use https",
+                "the site's address has the scheme '{}': use https",
                 Sanitized(&scheme)
             )));
         }
@@ -215,7 +215,7 @@ mod tests {
             ("https://[127.0.0.1]", "'[127.0.0.1]' is not a host name"),
             ("https://::1", "':' is not a host name"),
             (too_long.as_str(), "is not a host name"),
-            ("ftp://mysite.files.com", "scheme ftp"),
+            ("ftp://mysite.files.com", "scheme 'ftp'"),
             ("//mysite.files.com", "has a path"),
             ("https://u:p@mysite.files.com", "user name or password"),
             ("u:p@https://mysite.files.com", "user name or password"),

@@ -88,7 +88,9 @@ typedef struct files_session_canceller files_session_canceller;
  * and after CANCELLED, a login may have been carried out: a session whose id was lost may stay open
  * until it expires, and a code may be used up.
  *
- * A refusal has a type, "group/name". Without a known one, the HTTP status decides.
+ * A refusal has a type, "group/name". Without a known one, the HTTP status decides. A response
+ * that is not the API's is UNEXPECTED_RESPONSE, whatever its status: one whose body is not a JSON
+ * object, and an empty 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
  */
 typedef int32_t files_session_status;
 enum {
@@ -132,7 +134,8 @@ enum {
     /* The account is overdue, was removed, or its trial has ended. Group site-configuration. */
     FILES_SESSION_SITE_CONFIGURATION = 17,
 
-    /* The login needs a second factor: see files_session_answer. */
+    /* The login needs a second factor: see files_session_answer. The site may have named neither
+     * methods nor a partial session id. */
     FILES_SESSION_TWO_FACTOR_REQUIRED = 20,
     /* The user name or the password is wrong. */
     FILES_SESSION_INVALID_CREDENTIALS = 21,
@@ -159,6 +162,7 @@ FILES_SESSION_API const char *files_session_status_text(files_session_status sta
 /*
  * Where to log in, as whom, and how. Zero is the default of every member but `size`, so any
  * language may zero the struct and set the size. It has no padding on 32-bit and 64-bit targets.
+ * An empty string is not the same as NULL.
  *
  * Later versions may add members at the end. `size` shows which ones your program knows. The
  * library accepts its own size, and any larger size up to 4096 if the excess is zero. Any other
@@ -178,14 +182,15 @@ typedef struct files_session_options {
     const char *otp;
     /* The id of a login that waits for its second factor. NULL: none. */
     const char *partial_session_id;
-    /* The language of the site's messages, as in Accept-Language: "de". NULL: the site chooses. */
+    /* The language of the site's messages, as in Accept-Language: "de". At most 256 bytes. NULL:
+     * the site chooses. */
     const char *language;
     /* The whole value of User-Agent. A site may bind a session to it, so send the same one with
-     * other requests. NULL: "files-session/0.3.0". */
+     * other requests. At most 4 KiB. NULL: "files-session/0.3.0". */
     const char *user_agent;
     /* Certificates to trust instead of the default ones, as PEM text (not a file name), for a
-     * private certificate authority. NULL: the built-in roots or the system's, depending on how the
-     * library was built. */
+     * private certificate authority. Any other block is FILES_SESSION_INVALID_INPUT. NULL: the
+     * built-in roots or the system's, depending on how the library was built. */
     const char *ca_pem;
     /* A proxy, such as "http://user:password@proxy.example:3128". "": none. NULL: the
      * environment's. */
@@ -240,7 +245,8 @@ FILES_SESSION_API files_session_status files_session_login(const files_session_o
 /*
  * Answers a login that failed with FILES_SESSION_TWO_FACTOR_REQUIRED: sends the login again, with
  * the code. `challenge` is the error of that login, `code` is what the user typed; white space
- * around it is removed. The options are those of that login, including the password.
+ * around it is removed. The options are those of that login, including the password; otp and
+ * partial_session_id are replaced.
  *
  * `challenge` stays yours, with one exception, so that the obvious call leaks nothing:
  *
@@ -265,8 +271,8 @@ FILES_SESSION_API files_session_status files_session_answer(const files_session_
  * Makes a session from an id that you saved. Set options->base_url to the files_session_base_url
  * that you saved with it. The id is a secret: save it in a file with mode 0600. Sends nothing; the
  * other attributes are absent. username, password, otp and partial_session_id are ignored. Returns
- * FILES_SESSION_INVALID_INPUT if the id is not a valid header value, or if the settings would make
- * every call fail.
+ * FILES_SESSION_INVALID_INPUT if the id is longer than 4 KiB or not a valid header value, or if the
+ * settings would make every call fail.
  *
  * GET {base_url}/api/rest/v1/site with FILES_SESSION_AUTH_HEADER shows whether the session is still
  * valid.
@@ -300,7 +306,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
 /*
  * Ends all running calls whose options have this canceller, and the logouts of their sessions, with
  * FILES_SESSION_CANCELLED. All later ones fail the same way, and a canceller is never reset: to log
- * out anyway, resume the session without a canceller. A call that has already succeeded returns its
+ * out anyway, resume the session without a canceller. files_session_resume is not affected, because
+ * it sends nothing. A call that has already succeeded returns its
  * result.
  *
  * Call it from any thread, but not from a signal handler. It doesn't wait for the calls to end.
@@ -398,8 +405,7 @@ FILES_SESSION_API int files_session_error_http_status(const files_session_error 
 FILES_SESSION_API const char *files_session_error_location(const files_session_error *error);
 
 /*
- * What the site's refusal contains, unchanged: control characters are not escaped. NULL, or -1, if
- * absent.
+ * What the site's refusal contains: control characters are not escaped. NULL, or -1, if absent.
  */
 
 /* The type, "group/name". */
@@ -421,7 +427,8 @@ FILES_SESSION_API const char *files_session_error_method(const files_session_err
                                                          size_t i);
 /* The host where this user logs in. */
 FILES_SESSION_API const char *files_session_error_host(const files_session_error *error);
-/* The JSON text of the refusal's `data`. It may contain secrets. */
+/* The JSON text of the refusal's `data`, written anew with its members in alphabetical order. It
+ * may contain secrets. */
 FILES_SESSION_API const char *files_session_error_data(const files_session_error *error);
 
 /* Frees an error. */

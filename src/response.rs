@@ -101,16 +101,19 @@ impl Response {
         let text = String::from_utf8_lossy(without_byte_order_mark(&self.body));
         let mut body = json::parse(&text).and_then(Object::from_value).unwrap_or_default();
         let mut refusal = ApiError::new(self.status.as_u16());
-        let first = take(&mut body, "errors").and_then(|list: Array| list.into_iter().next());
-        let (first_type, first_message) = first.map(first_error).unwrap_or_default();
-        let error_type = take_nonempty(&mut body, "type").or_else(|| self.owned(ERROR_CLASS));
-        refusal.error_type = error_type.or(first_type);
+        let mut first = first_error(&mut body);
+        refusal.error_type = take_nonempty(&mut body, "type")
+            .or_else(|| self.owned(ERROR_CLASS))
+            .or_else(|| take_nonempty(&mut first, "type"));
         refusal.title = take_nonempty(&mut body, "title");
-        refusal.message = take_nonempty(&mut body, "error").or(first_message);
-        refusal.request_id =
-            take_nonempty(&mut body, "instance").or_else(|| self.owned(REQUEST_ID));
+        refusal.message = take_nonempty(&mut body, "error")
+            .or_else(|| take_nonempty(&mut first, "error"))
+            .or_else(|| take_nonempty(&mut first, "title"));
+        refusal.request_id = take_nonempty(&mut body, "instance")
+            .or_else(|| take_nonempty(&mut first, "instance"))
+            .or_else(|| self.owned(REQUEST_ID));
         refusal.retry_after = self.retry_after();
-        if let Some(data) = take(&mut body, "data") {
+        if let Some(data) = take(&mut body, "data").or_else(|| take(&mut first, "data")) {
             add_data(&mut refusal, data);
         }
         let kind = ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status);
@@ -154,15 +157,15 @@ impl Response {
     }
 }
 
-/// Type and message of a refusal's first error: a string, or an object like the refusal itself.
-fn first_error(first: Value) -> (Option<String>, Option<String>) {
-    match first {
-        Value::Object(mut first) => {
-            let message = take_nonempty(&mut first, "error").or(take_nonempty(&mut first, "title"));
-            (take_nonempty(&mut first, "type"), message)
-        }
-        first => (None, String::from_value(first).filter(|text| !text.is_empty())),
+/// Takes the first of a refusal's `errors`: an object like the refusal itself, or its message.
+fn first_error(body: &mut Object) -> Object {
+    let mut object = Object::new();
+    match take(body, "errors").and_then(|errors: Array| errors.into_iter().next()) {
+        Some(Value::Object(first)) => return first,
+        Some(message) => drop(object.insert("error".to_owned(), message)),
+        None => {}
     }
+    object
 }
 
 /// Adds `data`, and the host and the second factor in it.

@@ -259,7 +259,9 @@ impl Session {
             return Err(response.unexpected("has no session id"));
         }
         if !is_session_id(&session.id) {
-            return Err(response.unexpected("has a session id that is not a valid header value"));
+            return Err(response.unexpected(
+                "has a session id that is longer than 4 KiB, or not a valid header value",
+            ));
         }
         session.agent = response.agent.take();
         Ok(session)

@@ -37,7 +37,8 @@ impl Trust {
             };
             let Some(der) = der.filter(|der| is_certificate(der)) else {
                 return Err(InvalidInput::from(format!(
-                    "block {} of ca_pem, labelled {}, is not a valid certificate",
+                    "block {} of ca_pem, labelled {}, is not a valid certificate: \
+                     ca_pem must contain certificates only",
                     certificates.len() + 1,
                     Sanitized(label)
                 )));

@@ -248,6 +248,7 @@ fn the_request_id_falls_back_on_the_header() {
         (header, r#"{"instance":null}"#, Some("of-the-header")),
         (header, r#"{"instance":5}"#, Some("of-the-header")),
         (header, "", Some("of-the-header")),
+        (header, r#"{"errors":[{"instance":"of-the-first"}]}"#, Some("of-the-first")),
         ("", "{}", None),
     ] {
         let api = api(Reply::http(401, headers, body));
@@ -265,6 +266,7 @@ fn a_second_factor_is_asked_for_by_the_type_or_by_the_data() {
             Some(1),
         ),
         (format!(r#"{{"type":"not-authenticated/additional",{data}}}"#), Some(1)),
+        (format!(r#"{{"data":null,"errors":[{{"type":"401-x",{data}}}]}}"#), Some(1)),
         (r#"{"type":"not-authenticated/locked-out","data":{"host":"x"}}"#.to_owned(), None),
         (r#"{"type":"not-authenticated/locked-out"}"#.to_owned(), None),
     ] {
@@ -451,7 +453,7 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
         ("https://mysite.files.com/?key=hunter2", "has a query"),
         ("https://mysite.files.com/#hunter2", "has a fragment"),
         ("https://mysite.files.com/hunter2", "has a path"),
-        ("ftp://mysite.files.com", "scheme ftp"),
+        ("ftp://mysite.files.com", "scheme 'ftp'"),
         ("https://", "no host"),
         ("https://a b", "'a b' is not a host name"),
     ] {

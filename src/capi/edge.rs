@@ -46,7 +46,7 @@ pub(super) unsafe fn required<'a>(
     name: &'static str,
 ) -> Result<&'a str, Error> {
     // SAFETY: as the caller promises.
-    unsafe { utf8(pointer, name) }?.ok_or_else(|| invalid_argument(name, "is NULL"))
+    unsafe { utf8(pointer, name) }?.ok_or_else(|| invalid_argument(name, "is NULL, but required"))
 }
 
 /// Runs work that can't fail. A panic, which would be a bug in this library, becomes `default`.

@@ -138,7 +138,11 @@ impl Options {
 
 /// Rejects a login without credentials.
 pub(super) fn require_credentials(login: Login) -> Result<Login, Error> {
-    if login.has_credentials() { Ok(login) } else { Err(invalid_argument("password", "is NULL")) }
+    if login.has_credentials() {
+        Ok(login)
+    } else {
+        Err(invalid_argument("password", "is NULL, but required"))
+    }
 }
 
 /// # Safety

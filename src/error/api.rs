@@ -29,8 +29,8 @@ pub struct ApiError {
     pub title: Option<String>,
     /// The message for people, from `error`, otherwise from the first of `errors`.
     pub message: Option<String>,
-    /// The id of the request, for a support request, from `instance`, otherwise from the header
-    /// `X-Request-Id`.
+    /// The id of the request, for a support request, from `instance`, otherwise from the first of
+    /// `errors`, otherwise from the header `X-Request-Id`.
     pub request_id: Option<String>,
     /// How long to wait before the next attempt, from the header `Retry-After` in seconds.
     pub retry_after: Option<Duration>,
@@ -38,7 +38,8 @@ pub struct ApiError {
     pub two_factor: Option<TwoFactor>,
     /// The host where this user logs in, from `data.host` or the header `X-Files-Host`.
     pub host: Option<String>,
-    /// The JSON text of `data`: all members, in alphabetical order. May contain secrets.
+    /// The JSON text of `data`, or of the `data` of the first of `errors`: written anew, with all
+    /// members in alphabetical order. May contain secrets.
     pub data: Option<String>,
 }
 

@@ -15,7 +15,9 @@ use std::fmt;
 /// carried out: a session whose id was lost may stay open until it expires, and a code may be used
 /// up. The same is possible after `RateLimited`, `ServiceUnavailable` and `UnexpectedResponse`.
 ///
-/// A refusal has a type, `group/name`. Without a known one, the HTTP status decides.
+/// A refusal has a type, `group/name`. Without a known one, the HTTP status decides. A response that
+/// is not the API's is `UnexpectedResponse`, whatever its status: one whose body is not a JSON
+/// object, and an empty 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
 ///
 /// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
 /// the C ABI and never change.

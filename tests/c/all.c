@@ -186,7 +186,7 @@ static void second_factor(const char *base_url)
               (rows[i].needs_password ? FILES_SESSION_INVALID_INPUT : FILES_SESSION_OK));
         CHECK(!session == rows[i].needs_password && !error == !rows[i].needs_password);
         if (error) {
-            CHECK(same(files_session_error_message(error), "password is NULL"));
+            CHECK(same(files_session_error_message(error), "password is NULL, but required"));
         }
         files_session_error_free(error);
         files_session_free(session);
