@@ -67,15 +67,18 @@ impl BaseUrl {
         if !is_host(&host) {
             return Err(invalid_host());
         }
-        let mut origin = scheme + "://" + &host;
-        if let Some(port) = port {
-            if !is_port(port) {
-                return Err(InvalidInput::from(format!(
+        let mut origin = format!("{scheme}://{host}");
+        if let Some(text) = port {
+            let port = text.parse::<u16>().ok().filter(|_| is_port(text)).ok_or_else(|| {
+                InvalidInput::from(format!(
                     "the site's address has the port '{}': it must be a number from 1 to 65535",
-                    Sanitized(port)
-                )));
+                    Sanitized(text)
+                ))
+            })?;
+            // RFC 6454, section 6.2: an origin has no default port.
+            if !matches!((&*scheme, port), ("https", 443) | ("http", 80)) {
+                origin = format!("{origin}:{port}");
             }
-            origin = origin + ":" + port;
         }
         let endpoint = origin.clone() + API_PATH + "/sessions";
         let endpoint = Uri::try_from(endpoint).map_err(|_| invalid_host())?;
@@ -87,11 +90,11 @@ impl BaseUrl {
     pub(crate) fn region(host: &str) -> Option<BaseUrl> {
         let region = BaseUrl::parse(host).ok()?;
         let is_under_files_com = region.host().ends_with(".files.com");
-        let has_port = region.endpoint.port().is_some();
+        let has_port = host.rsplit("://").next().is_some_and(|rest| rest.contains(':'));
         (region.is_https() && is_under_files_com && !has_port).then_some(region)
     }
 
-    /// Scheme, host and, if it was given, port.
+    /// Scheme, host, and port unless it is the scheme's default.
     pub(crate) fn as_str(&self) -> &str {
         &self.origin
     }
@@ -112,7 +115,7 @@ impl BaseUrl {
         self.endpoint.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
     }
 
-    /// Host and, if it was given, port: for messages.
+    /// Host, and port unless it is the scheme's default: for messages.
     pub(crate) fn authority(&self) -> &str {
         self.endpoint.authority().map_or("", |authority| authority.as_str())
     }
@@ -178,6 +181,11 @@ mod tests {
             ("HTTPS://MySite.Files.COM", "https://mysite.files.com"),
             ("mysite.files.com", "https://mysite.files.com"),
             ("mysite.files.com:444", "https://mysite.files.com:444"),
+            ("mysite.files.com:443", "https://mysite.files.com"),
+            ("https://mysite.files.com:80", "https://mysite.files.com:80"),
+            ("http://localhost:80/", "http://localhost"),
+            ("http://localhost:443", "http://localhost:443"),
+            ("http://localhost:08080", "http://localhost:8080"),
             ("localhost", "https://localhost"),
             ("http://localhost:8080", "http://localhost:8080"),
             ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
@@ -286,6 +294,7 @@ mod tests {
             "files.com.evil.example",
             "eu.files.com:8443",
             "eu.files.com:443",
+            "https://eu.files.com:443",
             "http://eu.files.com",
             "ftp://eu.files.com",
             "evil.example/.files.com",

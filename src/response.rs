@@ -220,12 +220,8 @@ fn without_byte_order_mark(body: &[u8]) -> &[u8] {
 /// The target of a redirect, without the parts that may contain a secret.
 fn without_secrets(location: &str) -> String {
     let target = location.split(['?', '#']).next().unwrap_or_default();
-    match target.split_once("//") {
-        Some((scheme, rest)) => {
-            let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-            let host = authority.rsplit('@').next().unwrap_or_default();
-            format!("{scheme}//{host}{path}")
-        }
-        None => target.to_owned(),
-    }
+    let (scheme, rest) = target.split_at(target.find("//").map_or(0, |start| start + 2));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}{host}{path}")
 }

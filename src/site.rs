@@ -52,7 +52,8 @@ impl Site {
     /// The site at `url`: an origin such as `https://mysite.files.com`, or a custom domain.
     ///
     /// An address without a scheme means https. A trailing `/` or `/api/rest/v1` and a trailing dot
-    /// after the host are accepted; user info, any other path, a query or a fragment are not.
+    /// after the host are accepted; user info, any other path, a query or a fragment are not. The
+    /// scheme's default port is left out.
     ///
     /// A site's own subdomain is a better address than `https://app.files.com`: failed logins then
     /// show in that site's log.

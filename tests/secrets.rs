@@ -118,6 +118,7 @@ fn go_everywhere() {
         Reply::json(401, &two_factor[..two_factor.len() - 3]),
         Reply::json(401, &session),
         Reply::http(307, &redirect, ""),
+        Reply::http(307, &format!("Location: user:{ID}@evil.example/\r\n"), ""),
         Reply::http(405, "", ""),
         Reply::http(403, "X-Files-Host: eu.files.com\r\n", "You have connected to a URL"),
         Reply::http(500, "", "{}"),
