@@ -25,6 +25,8 @@ pub struct Login<'a> {
     password: Option<&'a str>,
     otp: Option<&'a str>,
     partial_session_id: Option<&'a str>,
+    /// Whether the partial session id takes the place of the password.
+    is_from_device: bool,
     /// The origin of the site that asked for the second factor.
     challenge_origin: Option<&'a str>,
 }
@@ -43,6 +45,7 @@ impl<'a> Login<'a> {
             password: None,
             otp: None,
             partial_session_id: None,
+            is_from_device: false,
             challenge_origin: None,
         }
     }
@@ -84,11 +87,11 @@ impl<'a> Login<'a> {
         let only_yubi = || two_factor.methods.iter().all(|method| method == "yubi");
         let from_yubikey = offers("yubi") && (is_yubikey_code(code) || only_yubi());
         let from_browser_key = (offers("u2f") || offers("webauthn")) && is_json_object(code);
-        let from_device = from_yubikey || from_browser_key;
-        let id = two_factor.partial_session_id.as_deref().filter(|_| from_device);
+        let id = two_factor.partial_session_id.as_deref();
+        let id = id.filter(|_| from_yubikey || from_browser_key);
         Login {
-            password: self.password.filter(|_| id.is_none()),
             partial_session_id: id,
+            is_from_device: id.is_some(),
             challenge_origin: two_factor.challenge_origin.as_deref(),
             ..self
         }
@@ -106,7 +109,7 @@ impl<'a> Login<'a> {
     pub(crate) fn to_json(self) -> Result<Vec<u8>, InvalidInput> {
         let members = [
             ("username", Some(self.username)),
-            ("password", self.password),
+            ("password", self.password.filter(|_| !self.is_from_device)),
             ("otp", self.otp),
             ("partial_session_id", self.partial_session_id),
         ];
@@ -244,6 +247,11 @@ mod tests {
             // A partial session id that was set before is removed; so is white space.
             let typed = format!(" {code}\r\n");
             let login = Login::new("u", "p").partial_session_id("old").answer(&two_factor, &typed);
+            // So is another answer.
+            assert_eq!(
+                body(login.answer(&two_factor, yubikey).answer(&two_factor, &typed)),
+                body(login)
+            );
             let code = code.replace('"', "\\\"");
             let sent = if without_password {
                 format!(r#"{{"username":"u","otp":"{code}","partial_session_id":"x"}}"#)

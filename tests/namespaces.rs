@@ -281,7 +281,7 @@ fn a_lookup_counts_towards_the_time_limits() {
     let _names = name_server();
     let limit = Duration::from_millis(500);
     let site = || site("silent.test", 80);
-    let (host, proxy) = ("silent.test:80", "the proxy silent-proxy.test:3128");
+    let (host, proxy) = ("silent.test", "the proxy silent-proxy.test:3128");
     for (site, peer, setting) in [
         (site().connect_timeout(limit), host, "connect_timeout"),
         (site().timeout(limit), host, "timeout"),
@@ -413,7 +413,7 @@ fn a_network_that_drops_all_packets_is_a_clear_error() {
     let limit = Duration::from_millis(500);
     let site = || site("silent.test", 80).connect_timeout(limit);
     for (site, peer) in [
-        (site(), "silent.test:80"),
+        (site(), "silent.test"),
         (site().proxy("http://silent.test:3128"), "the proxy silent.test:3128"),
     ] {
         let start = Instant::now();

@@ -228,7 +228,10 @@ pub(super) fn judge(
         (Stage::Exchange, Error::Protocol(_)) => (
             Transport,
             Unknown,
-            format!("the response from {host} is not valid HTTP: is this a Files.com site?"),
+            format!(
+                "the response from {host} is not valid HTTP, or has more than 128 header fields: \
+                 is this a Files.com site?"
+            ),
         ),
         (Stage::Exchange, source) => {
             let cause = match source {
