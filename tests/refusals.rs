@@ -406,7 +406,7 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
             "the response (HTTP 201) is not from the Files.com API: is this a Files.com site?",
         ),
         (
-            Reply::http(301, "Location: https://other.example/a?token=secret#b\r\n", ""),
+            Reply::http(301, "Location: https://user:pw@other.example/a?token=secret#b\r\n", ""),
             "the site redirects to https://other.example/a (HTTP 301), and redirects are not \
              followed: use that address if it is the right site",
         ),
