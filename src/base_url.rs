@@ -5,16 +5,16 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ureq::http::Uri;
 
-use crate::error::InvalidInput;
+use crate::input::InvalidInput;
 use crate::text::Sanitized;
 
 const API_PATH: &str = "/api/rest/v1";
 
 /// The origin of a site, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
     origin: String,
-    host: String,
+    pub(crate) host: String,
     /// The URL of both calls.
     pub(crate) endpoint: Uri,
 }
@@ -39,14 +39,13 @@ impl BaseUrl {
         let end = rest.find(['/', '?', '#', '\\']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         let trimmed_path = path.strip_suffix('/').unwrap_or(path);
-        let excess = if path.contains('#') {
-            Some("fragment")
-        } else if path.contains('?') {
-            Some("query")
-        } else {
-            Some("path").filter(|_| !trimmed_path.is_empty() && trimmed_path != API_PATH)
+        let part = match trimmed_path {
+            "" | API_PATH => None,
+            _ if path.contains('#') => Some("fragment"),
+            _ if path.contains('?') => Some("query"),
+            _ => Some("path"),
         };
-        if let Some(part) = excess {
+        if let Some(part) = part {
             return Err(InvalidInput::from(format!(
                 "the site's address has a {part}: \
                  give only scheme and host, such as https://mysite.files.com"
@@ -89,7 +88,7 @@ impl BaseUrl {
     /// `https://host`. No other host may get a password.
     pub(crate) fn region(host: &str) -> Option<BaseUrl> {
         let region = BaseUrl::parse(host).ok()?;
-        let is_under_files_com = region.host().ends_with(".files.com");
+        let is_under_files_com = region.host.ends_with(".files.com");
         let has_port = host.rsplit("://").next().is_some_and(|rest| rest.contains(':'));
         (region.is_https() && is_under_files_com && !has_port).then_some(region)
     }
@@ -104,15 +103,7 @@ impl BaseUrl {
     }
 
     pub(crate) fn is_loopback(&self) -> bool {
-        is_loopback(self.host())
-    }
-
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.endpoint.port_u16().unwrap_or(if self.is_https() { 443 } else { 80 })
+        is_loopback(&self.host)
     }
 
     /// Host, and port unless it is the scheme's default: for messages.
@@ -241,7 +232,7 @@ mod tests {
             ("https://mysite.files.com:65536", "the port '65536'"),
             ("https://mysite.files.com:+1", "the port '+1'"),
         ] {
-            let error = BaseUrl::parse(url).unwrap_err().to_string();
+            let error = BaseUrl::parse(url).unwrap_err().0;
             assert!(error.contains(message), "{url}: {error}");
         }
     }

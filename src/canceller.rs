@@ -1,18 +1,26 @@
 //! Ending calls from another thread.
 
 use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use ureq::Agent;
+use crate::socket::Handle;
 
 /// Ends calls from another thread, so that a service can stop without waiting for a timeout.
 ///
 /// [`cancel`](Canceller::cancel) ends all running calls of the [`Site`](crate::Site)s that have
 /// this canceller, and of their sessions, with
 /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled). All later logins and logouts fail the
-/// same way, and a canceller is never reset. To log out anyway, resume the session with a site that
-/// has no canceller. A call that has already succeeded returns its result.
+/// same way, and a canceller is never reset. A call that has already succeeded returns its result.
+/// To log out after a cancellation, resume the session with another canceller:
+///
+/// ```no_run
+/// # use files_session::{Canceller, Error, Session};
+/// # fn log_out(session: &Session) -> Result<(), Error> {
+/// let site = session.site().clone().canceller(&Canceller::new());
+/// Session::resume(&site, &session.id)?.logout()
+/// # }
+/// ```
 ///
 /// All clones act as one canceller. It keeps no reference to a call that has ended.
 ///
@@ -40,32 +48,29 @@ struct Shared {
 #[derive(Default)]
 struct State {
     is_cancelled: bool,
-    /// The agents of running requests, each with a unique number.
-    agents: Vec<(u64, Agent)>,
-    next: u64,
+    /// The connections of the sites that have this canceller.
+    handles: Vec<Weak<Handle>>,
 }
 
 impl Canceller {
     /// A canceller that nothing uses yet; see [`Site::canceller`](crate::Site::canceller).
-    #[must_use]
     pub fn new() -> Self {
         Canceller::default()
     }
 
     /// Ends all running logins and logouts, and all later ones.
     ///
-    /// Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends at its
-    /// `connect_timeout` at the latest. A request that was sent may have been carried out.
+    /// Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends when its
+    /// current address gives way. A request that was sent may have been carried out: see
+    /// [`Error::outcome_unknown`](crate::Error::outcome_unknown).
     pub fn cancel(&self) {
-        let agents = {
-            let mut state = self.lock();
-            state.is_cancelled = true;
-            std::mem::take(&mut state.agents)
-        };
-        self.0.changed.notify_all();
-        for (_, agent) in agents {
-            agent.shutdown();
+        let mut state = self.lock();
+        state.is_cancelled = true;
+        for handle in state.handles.drain(..).filter_map(|handle| handle.upgrade()) {
+            handle.cut_off();
         }
+        drop(state);
+        self.0.changed.notify_all();
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
@@ -85,19 +90,15 @@ impl Canceller {
         self.0.changed.notify_all();
     }
 
-    /// Until the guard is dropped, a cancellation shuts the agent down. If already cancelled, this
-    /// shuts it down at once.
-    pub(crate) fn watch(&self, agent: &Agent) -> Watch<'_> {
+    /// Makes a cancellation cut this connection off; at once if it is cancelled already.
+    pub(crate) fn watch(&self, handle: &Arc<Handle>) {
         let mut state = self.lock();
-        let number = state.next;
-        state.next += 1;
+        state.handles.retain(|handle| handle.strong_count() > 0);
         if state.is_cancelled {
-            drop(state);
-            agent.clone().shutdown();
+            handle.cut_off();
         } else {
-            state.agents.push((number, agent.clone()));
+            state.handles.push(Arc::downgrade(handle));
         }
-        Watch { canceller: self, number }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -111,40 +112,26 @@ impl fmt::Debug for Canceller {
     }
 }
 
-/// A request that a cancellation ends.
-pub(crate) struct Watch<'a> {
-    canceller: &'a Canceller,
-    number: u64,
-}
-
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        self.canceller.lock().agents.retain(|(number, _)| *number != self.number);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::Deadline;
 
     #[test]
-    fn the_agent_of_an_ended_call_is_released() {
+    fn the_connection_of_an_ended_session_is_released() {
         let canceller = Canceller::new();
-        let agent = Agent::new_with_defaults();
-        let numbers =
-            || -> Vec<u64> { canceller.lock().agents.iter().map(|(number, _)| *number).collect() };
-        let first = canceller.watch(&agent);
-        let second = canceller.watch(&agent);
-        assert_eq!(numbers(), [0, 1]);
-        drop(second);
-        assert_eq!(numbers(), [0]);
-        drop(first);
-        assert!(numbers().is_empty());
-        let running = canceller.watch(&agent);
+        let handle = || Arc::new(Handle::new(Deadline::new("timeout", Duration::ZERO)));
+        let (ended, open) = (handle(), handle());
+        let watched = || canceller.lock().handles.len();
+        canceller.watch(&ended);
+        canceller.watch(&open);
+        assert_eq!(watched(), 2);
+        drop(ended);
+        canceller.watch(&handle());
+        assert_eq!(watched(), 2);
         canceller.cancel();
-        let _later = canceller.watch(&agent);
-        assert!(numbers().is_empty());
-        drop(running);
+        canceller.watch(&open);
+        assert_eq!(watched(), 0);
         assert_eq!(format!("{canceller:?}"), "Canceller { is_cancelled: true }");
     }
 }

@@ -7,11 +7,15 @@
 //! ```no_run
 //! use files_session::{Login, Session, Site};
 //!
-//! fn main() -> Result<(), files_session::Error> {
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let site = Site::new("https://mysite.files.com");
 //!     let session = Session::login(&site, &Login::new("username", "password"))?;
-//!     println!("{:?}", session.root_path);
-//!     session.logout()
+//!     let (name, value) = session.auth_header();
+//!     let request = ureq::get(format!("{}/api/rest/v1/folders", session.base_url()));
+//!     let folders = request.header(name, value).call();
+//!     session.logout()?; // dropping it does not log out
+//!     println!("{}", folders?.body_mut().read_to_string()?);
+//!     Ok(())
 //! }
 //! ```
 //!
@@ -21,24 +25,79 @@
 //! and [`Login::answer`] builds the second request from it. A [`Canceller`] ends calls from another
 //! thread.
 //!
-//! The README states what a call promises: its time limits, what it reads, where a password may go,
-//! and what is retried. The C ABI (feature `capi`) is documented in `src/files_session.h`.
+//! # What a call promises
+//!
+//! - **Time.** A call ends within [`timeout`](Site::timeout): all addresses, retries and waits
+//!   included, however slowly the peer, a proxy or the network sends. Each connection is made within
+//!   [`connect_timeout`](Site::connect_timeout). While retries remain, one attempt of a logout gets
+//!   at most half of the remaining time. An error names the limit that expired.
+//! - **Addresses.** All addresses of a name are tried, the families in turn. If one fails, the next
+//!   is tried. One that is silent for a second gives way to the next, and is tried again later, twice
+//!   as long. A name is looked up for each new connection; nothing is cached.
+//! - **Packets.** A request of up to 5 KiB leaves in one write, header and body together, and over
+//!   TLS 1.3 with the end of the handshake. A response that has arrived is read even if the peer
+//!   closed the connection before it read the request, where the system keeps it.
+//! - **Size.** A call reads at most 16 KiB of header (128 fields) and 64 KiB of body (about 4,000
+//!   JSON values), and its memory is proportional to that. On 64-bit Linux with rustls and the
+//!   built-in roots, an open session holds at most 36 KB of heap over http, and 100 KB over https
+//!   with an ordinary certificate chain. A `Site` keeps its TLS configuration once for all its
+//!   sessions.
+//! - **Connection.** Each session has its own connection, which no other session shares. The logout
+//!   reuses it if it was idle for less than 15 s, and closes it. Bytes that arrive before a request
+//!   is sent are never taken for its response.
+//! - **Hosts.** A password or a session id goes only to the host that the caller named, with one
+//!   exception: regions. No redirect is followed.
+//! - **Regions.** If a response over https reports that the user or site belongs to another region,
+//!   and names a host under `files.com`, the request is sent once more, to that host. After a login,
+//!   [`Session::base_url`] returns its origin.
+//! - **https.** Plain http is accepted for loopback hosts (`localhost`, `127.0.0.0/8`, `[::1]`), and
+//!   for others only after [`allow_http`](Site::allow_http). `localhost` is never looked up.
+//! - **Proxies.** The environment's proxy is used, by curl's rules, but never for loopback hosts. An
+//!   invalid proxy address is an error; the proxy is never bypassed.
+//! - **Logins** are sent once. They are retried only if no connection could be made. Any response
+//!   ends the call, including 429 and 503.
+//! - **Logouts** are also retried after a broken or missing response, and after 429, 503 and any
+//!   other 5xx. If an earlier attempt may have succeeded, "no such session" counts as success.
+//! - **Retries.** 3 by default, after 0.5, 1 and 2 s with jitter, or later if `Retry-After` says so.
+//!   A logout that finds the login's connection closed is sent again at once; that is no retry.
+//! - **Second factors.** [`Login::answer`] sends the partial session id instead of the password if
+//!   the code comes from a device.
+//! - **Threads.** No thread outlives a call, except a name lookup that hangs or was cancelled.
+//! - **Panics.** No input and no server can cause one. The one exception is a program that installs
+//!   a process-wide `rustls::crypto::CryptoProvider` that lacks cipher suites or key exchanges.
+//!
+//! # Features, minimum Rust version
+//!
+//! | feature | meaning |
+//! | --- | --- |
+//! | `rustls` (default) | https with rustls and Mozilla's roots, which are built in |
+//! | `platform-verifier` | with rustls: [`Site::system_roots`]; the feature alone changes nothing |
+//! | `native-tls` | https with the system's TLS library and roots, if rustls is off |
+//! | `capi` | the C ABI of `src/files_session.h`; enable it only to build the C library |
+//!
+//! The minimum Rust version is 1.85.
+
+#[cfg(all(target_family = "wasm", target_os = "unknown"))]
+compile_error!("files-session needs sockets and threads, which wasm32-unknown-unknown lacks");
 
 mod base_url;
+mod call;
 mod canceller;
 #[cfg(feature = "capi")]
 mod capi;
-mod connect;
+mod connection;
 mod error;
+mod input;
 mod json;
 mod limits;
 mod login;
+mod lookup;
 mod proxy;
 mod request;
 mod response;
-mod retry;
 mod session;
 mod site;
+mod socket;
 mod text;
 mod tls;
 

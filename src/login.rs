@@ -1,10 +1,14 @@
 //! Who logs in.
 
 use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
 
 use miniserde::json::Object;
 
-use crate::error::{InvalidInput, TwoFactor};
+use crate::base_url::BaseUrl;
+use crate::error::TwoFactor;
+use crate::input::InvalidInput;
 use crate::json::{self, FromValue};
 use crate::limits::MAX_LOGIN_BYTES;
 use crate::text::redacted;
@@ -12,7 +16,8 @@ use crate::text::redacted;
 /// Who logs in: a user name and a password, and perhaps a second factor.
 ///
 /// It borrows its strings and keeps no copy of the password. User name and password are sent
-/// unchanged. White space around a code is removed, because prompts leave a newline.
+/// unchanged. White space around and inside a code is removed, because prompts leave a newline, and
+/// apps show `817 293`; inside the JSON object of a device it stays.
 ///
 /// ```
 /// use files_session::Login;
@@ -20,6 +25,7 @@ use crate::text::redacted;
 /// let login = Login::new("username", "password").otp("123456");
 /// ```
 #[derive(Clone, Copy)]
+#[must_use]
 pub struct Login<'a> {
     username: &'a str,
     password: Option<&'a str>,
@@ -27,13 +33,12 @@ pub struct Login<'a> {
     partial_session_id: Option<&'a str>,
     /// Whether the partial session id takes the place of the password.
     is_from_device: bool,
-    /// The origin of the site that asked for the second factor.
-    challenge_origin: Option<&'a str>,
+    /// The address that asked for the second factor. The answer is sent there.
+    pub(crate) asked_by: Option<&'a Arc<BaseUrl>>,
 }
 
 impl<'a> Login<'a> {
     /// A login with a user name and a password.
-    #[must_use]
     pub fn new(username: &'a str, password: &'a str) -> Self {
         Login { password: Some(password), ..Login::without_password(username) }
     }
@@ -46,7 +51,7 @@ impl<'a> Login<'a> {
             otp: None,
             partial_session_id: None,
             is_from_device: false,
-            challenge_origin: None,
+            asked_by: None,
         }
     }
 
@@ -58,7 +63,6 @@ impl<'a> Login<'a> {
 
     /// Adds the code of a second factor that is known in advance, from an authenticator app or a
     /// Yubikey. Default: none.
-    #[must_use]
     pub fn otp(mut self, code: &'a str) -> Self {
         self.otp = Some(code.trim());
         self
@@ -66,7 +70,6 @@ impl<'a> Login<'a> {
 
     /// Adds the id of a login that waits for its second factor. Default: none.
     /// [`answer`](Login::answer) sets it if needed.
-    #[must_use]
     pub fn partial_session_id(mut self, id: &'a str) -> Self {
         self.partial_session_id = Some(id);
         self
@@ -80,9 +83,26 @@ impl<'a> Login<'a> {
     /// Yubikey code if `yubi` is offered (32 to 48 letters of `cbdefghijklnrtuv`, or any code if
     /// nothing else is offered), or the JSON object that a device returned if `u2f` or `webauthn`
     /// is offered. Any other code is sent with user name and password.
-    #[must_use]
+    ///
+    /// The same challenge can be answered again after a wrong code:
+    ///
+    /// ```
+    /// # use files_session::{Error, ErrorKind, Login, Session, Site, TwoFactor};
+    /// fn answer(
+    ///     site: &Site,
+    ///     login: Login,
+    ///     two_factor: &TwoFactor,
+    ///     ask: impl Fn() -> String,
+    /// ) -> Result<Session, Error> {
+    ///     loop {
+    ///         match Session::login(site, &login.answer(two_factor, &ask())) {
+    ///             Err(error) if error.kind() == ErrorKind::OtpIncorrect => eprintln!("{error}"),
+    ///             result => return result,
+    ///         }
+    ///     }
+    /// }
+    /// ```
     pub fn answer(self, two_factor: &'a TwoFactor, code: &'a str) -> Self {
-        let code = code.trim();
         let offers = |name: &str| two_factor.methods.iter().any(|method| method == name);
         let only_yubi = || two_factor.methods.iter().all(|method| method == "yubi");
         let from_yubikey = offers("yubi") && (is_yubikey_code(code) || only_yubi());
@@ -92,14 +112,10 @@ impl<'a> Login<'a> {
         Login {
             partial_session_id: id,
             is_from_device: id.is_some(),
-            challenge_origin: two_factor.challenge_origin.as_deref(),
+            asked_by: two_factor.asked_by.as_ref(),
             ..self
         }
         .otp(code)
-    }
-
-    pub(crate) fn challenge_origin(&self) -> Option<&'a str> {
-        self.challenge_origin
     }
 
     /// The JSON text of the request, with the members that are set.
@@ -113,7 +129,14 @@ impl<'a> Login<'a> {
             ("otp", self.otp),
             ("partial_session_id", self.partial_session_id),
         ];
-        let set = || members.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+        let is_typed = self.otp.is_some_and(|code| !is_json_object(code));
+        let set = || {
+            members.iter().filter_map(|(name, value)| {
+                let is_code = is_typed && *name == "otp";
+                let is_left_out = move |c: char| is_code && c.is_whitespace();
+                Some((name, (*value)?.split(is_left_out).flat_map(str::bytes)))
+            })
+        };
         // For each member its name and value, four quotes, a colon, and `{` or `,`. Then one `}`.
         let length: usize =
             1 + set().map(|(name, value)| name.len() + escaped_len(value) + 6).sum::<usize>();
@@ -125,15 +148,12 @@ impl<'a> Login<'a> {
         let mut json = Vec::with_capacity(length);
         for (name, value) in set() {
             json.push(if json.is_empty() { b'{' } else { b',' });
-            json.extend_from_slice(format!("\"{name}\":\"").as_bytes());
-            for byte in value.bytes() {
+            // Writing to a vector can't fail.
+            let _ = write!(json, "\"{name}\":\"");
+            for byte in value {
                 match byte {
                     b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),
-                    0..0x20 => {
-                        let hex = |digit: u8| b"0123456789abcdef"[usize::from(digit)];
-                        json.extend_from_slice(b"\\u00");
-                        json.extend_from_slice(&[hex(byte >> 4), hex(byte & 15)]);
-                    }
+                    0..0x20 => drop(write!(json, "\\u{byte:04x}")),
                     _ => json.push(byte),
                 }
             }
@@ -145,19 +165,21 @@ impl<'a> Login<'a> {
 }
 
 /// The length of a string in JSON, without its quotes.
-fn escaped_len(value: &str) -> usize {
+fn escaped_len(value: impl Iterator<Item = u8>) -> usize {
     let len = |byte| match byte {
         b'"' | b'\\' => 2,
         0..0x20 => 6,
         _ => 1,
     };
-    value.bytes().map(len).sum()
+    value.map(len).sum()
 }
 
 /// Whether this looks like the output of a Yubikey: 44 letters of its alphabet, or 32 to 48,
 /// depending on its configuration.
 fn is_yubikey_code(code: &str) -> bool {
-    (32..=48).contains(&code.len()) && code.bytes().all(|byte| b"cbdefghijklnrtuv".contains(&byte))
+    let mut letters = code.split_whitespace().flat_map(str::bytes);
+    (32..=48).contains(&letters.clone().count())
+        && letters.all(|letter| b"cbdefghijklnrtuv".contains(&letter))
 }
 
 /// Whether this is what a U2F or `WebAuthn` device returned.
@@ -172,7 +194,7 @@ impl fmt::Debug for Login<'_> {
             .field("password", &redacted(self.password))
             .field("otp", &redacted(self.otp))
             .field("partial_session_id", &redacted(self.partial_session_id))
-            .field("challenge_origin", &self.challenge_origin)
+            .field("asked_by", &self.asked_by.map(|base_url| base_url.as_str()))
             .finish()
     }
 }
@@ -191,7 +213,12 @@ mod tests {
         let login = Login::new("u", "p");
         assert_eq!(body(login), r#"{"username":"u","password":"p"}"#);
         assert_eq!(body(login.otp("")), r#"{"username":"u","password":"p","otp":""}"#);
-        assert_eq!(body(login.otp(" 1 2\n")), r#"{"username":"u","password":"p","otp":"1 2"}"#);
+        assert_eq!(
+            body(login.otp(" 1 2\u{a0}3\n")),
+            r#"{"username":"u","password":"p","otp":"123"}"#
+        );
+        let object = login.otp("{\"a\": 1}\n");
+        assert_eq!(body(object), r#"{"username":"u","password":"p","otp":"{\"a\": 1}"}"#);
         let spaces = Login::new(" u ", "p\n");
         assert_eq!(body(spaces), r#"{"username":" u ","password":"p\u000a"}"#);
         assert_eq!(
@@ -216,6 +243,7 @@ mod tests {
         for (methods, partial_session_id, code, without_password) in [
             (&["yubi"][..], Some("x"), yubikey, true),
             (&["yubi"], Some("x"), "123456", true),
+            (&["totp", "yubi"], Some("x"), &yubikey.replace("bd", "b d"), true),
             (&["yubi", "yubi"], Some("x"), "123456", true),
             (&["yubi"], None, yubikey, false),
             (&["totp", "yubi", "sms"], Some("x"), yubikey, true),
@@ -242,7 +270,7 @@ mod tests {
             let two_factor = TwoFactor {
                 methods: methods.iter().map(ToString::to_string).collect(),
                 partial_session_id: partial_session_id.map(ToOwned::to_owned),
-                challenge_origin: None,
+                asked_by: None,
             };
             // A partial session id that was set before is removed; so is white space.
             let typed = format!(" {code}\r\n");
@@ -252,7 +280,7 @@ mod tests {
                 body(login.answer(&two_factor, yubikey).answer(&two_factor, &typed)),
                 body(login)
             );
-            let code = code.replace('"', "\\\"");
+            let code = code.replace(' ', "").replace('"', "\\\"");
             let sent = if without_password {
                 format!(r#"{{"username":"u","otp":"{code}","partial_session_id":"x"}}"#)
             } else {

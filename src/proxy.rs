@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use ureq::Proxy;
 
 use crate::base_url::{self, BaseUrl};
-use crate::error::InvalidInput;
+use crate::input::InvalidInput;
 
 /// Where a site's proxy comes from.
 #[derive(Clone)]
@@ -17,12 +17,10 @@ pub(crate) enum ProxyChoice {
     Setting(Option<Proxy>),
 }
 
-const SETTING: &str = "proxy";
-
 impl ProxyChoice {
     /// Parses the setting.
     pub(crate) fn parse(address: &str) -> Result<ProxyChoice, InvalidInput> {
-        parse(SETTING, address).map(|proxy| ProxyChoice::Setting(Some(proxy)))
+        parse("proxy", address).map(|proxy| ProxyChoice::Setting(Some(proxy)))
     }
 
     /// The proxy for a connection to a site, if there is one.
@@ -37,18 +35,15 @@ impl ProxyChoice {
             ProxyChoice::Setting(proxy) => proxy.clone(),
         };
         // Plain http to a loopback host is safe only because it stays on this machine.
-        match &proxy {
-            Some(proxy)
-                if !site.is_https() && !allow_http && !base_url::is_loopback(proxy.host()) =>
-            {
-                Err(InvalidInput::from(format!(
-                    "plain http to {} would leave this machine through the proxy: \
-                     use no proxy for it, or set allow_http if that is intended",
-                    site.authority()
-                )))
-            }
-            _ => Ok(proxy),
+        let is_local = |proxy: &Proxy| base_url::is_loopback(proxy.host());
+        if site.is_https() || allow_http || proxy.as_ref().is_none_or(is_local) {
+            return Ok(proxy);
         }
+        Err(InvalidInput::from(format!(
+            "plain http to {} would leave this machine through the proxy: \
+             use no proxy for it, or set allow_http if that is intended",
+            site.authority()
+        )))
     }
 }
 
@@ -70,7 +65,7 @@ fn from_environment(
     let exceptions = || first(&["no_proxy", "NO_PROXY"]).map(|(_, value)| value);
     match proxy {
         Some((name, value))
-            if !is_exception(&exceptions().unwrap_or_default().to_string_lossy(), site.host()) =>
+            if !is_exception(&exceptions().unwrap_or_default().to_string_lossy(), &site.host) =>
         {
             // A value that isn't UTF-8 is not an address.
             parse(name, &value.to_string_lossy()).map(Some)
@@ -83,9 +78,17 @@ fn from_environment(
 /// contain a password.
 fn parse(name: &'static str, address: &str) -> Result<Proxy, InvalidInput> {
     let invalid = |reason: &str| InvalidInput::from(format!("{name} {reason}"));
-    let not_an_address =
-        || invalid("is not the address of a proxy: write it as http://host:port, or unset it");
     let (scheme, rest) = address.split_once("://").unwrap_or(("http", address));
+    let address = address.strip_suffix('/').unwrap_or(address);
+    let rest = rest.strip_suffix('/').unwrap_or(rest);
+    let (user_info, authority) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let not_an_address = || match user_info {
+        "" => invalid("is not the address of a proxy: write it as http://host:port, or unset it"),
+        _ => invalid(
+            "is not the address of a proxy: percent-encode the user and the password, \
+             or write it as http://user:password@host:port",
+        ),
+    };
     match scheme.to_ascii_lowercase().as_str() {
         "http" => {}
         "https" if crate::tls::IS_AVAILABLE => {}
@@ -99,13 +102,10 @@ fn parse(name: &'static str, address: &str) -> Result<Proxy, InvalidInput> {
         }
         _ => return Err(not_an_address()),
     }
-    let address = address.strip_suffix('/').unwrap_or(address);
-    let rest = rest.strip_suffix('/').unwrap_or(rest);
-    // ureq ends the address at these, even inside a password that is not percent-encoded.
+    // ureq ends the address at these, even inside a password.
     if rest.contains(['/', '?', '#', '\\']) {
         return Err(not_an_address());
     }
-    let authority = rest.rsplit_once('@').map_or(rest, |(_, authority)| authority);
     let (host, port) = base_url::split_authority(authority);
     if !base_url::is_host(host) {
         return Err(not_an_address());
@@ -148,7 +148,7 @@ mod tests {
         match from_environment(&site, variable) {
             Ok(Some(proxy)) => format!("{}:{}", proxy.host(), proxy.port()),
             Ok(None) => "none".to_owned(),
-            Err(error) => error.to_string(),
+            Err(error) => error.0.into_owned(),
         }
     }
 
@@ -201,11 +201,14 @@ mod tests {
             ("htp://proxy:3128", "HTTPS_PROXY is not the address"),
             ("http://", "HTTPS_PROXY is not the address"),
             ("http://proxy:3128/path", "HTTPS_PROXY is not the address"),
-            ("http://bob:12/x@proxy:3128", "HTTPS_PROXY is not the address"),
-            ("http://bob:secret#x@proxy:3128", "HTTPS_PROXY is not the address"),
-            ("http://bob:secret?x@proxy:3128", "HTTPS_PROXY is not the address"),
-            ("http://proxy/path", "HTTPS_PROXY is not the address"),
-            ("http://user:%ff@proxy:3128", "HTTPS_PROXY is not the address"),
+            ("http://proxy/path", "proxy: write it as"),
+            ("http://bob:12/x@proxy:3128", "percent-encode the user and the password"),
+            ("http://bob:secret#x@proxy:3128", "percent-encode"),
+            ("http://bob:secret?x@proxy:3128", "percent-encode"),
+            (r"http://DOMAIN\bob:secret@proxy:3128", "percent-encode"),
+            ("http://bob:sécret@proxy:3128", "percent-encode"),
+            ("http://bob:a secret@proxy:3128", "percent-encode"),
+            ("http://user:%ff@proxy:3128", "percent-encode"),
             ("http://pr\u{fffd}xy:3128", "HTTPS_PROXY is not the address"),
             ("socks5://proxy", "HTTPS_PROXY is a SOCKS proxy"),
             ("socks5h://user:secret@proxy", "HTTPS_PROXY is a SOCKS proxy"),

@@ -1,50 +1,82 @@
-//! Sends one request, over the kept connection or a new one.
+//! One request goes out over a connection, and its response comes back.
 
-use std::time::{Duration, Instant};
-
+use ureq::RequestBuilder;
 use ureq::http::{HeaderValue, header};
-use ureq::{Agent, RequestBuilder, Timeout};
 
-use crate::error::{ConnectError, Context, Error, InvalidInput, Limit, Stage};
-use crate::limits::MAX_FIELD_BYTES;
+use crate::base_url::BaseUrl;
+use crate::connection::Connection;
+use crate::error::{Context, Error};
+use crate::input::InvalidInput;
+use crate::limits::{Deadline, MAX_FIELD_BYTES};
 use crate::login::Login;
-use crate::response::{Response, Success};
-use crate::site::{Site, Target};
+use crate::response::Response;
+use crate::site::Site;
+use crate::socket::{Phase, wipe};
 
 /// The header that carries a session id.
 pub(crate) const AUTH_HEADER: &str = "X-FilesAPI-Auth";
 
-pub(crate) enum Call {
+pub(crate) enum Request {
     /// Log in, with this body.
     Login(Vec<u8>),
     /// Log out, with this session id as the header's value.
     Logout(HeaderValue),
 }
 
-impl Call {
-    pub(crate) fn login(login: &Login) -> Result<Call, InvalidInput> {
-        login.to_json().map(Call::Login)
+impl Request {
+    pub(crate) fn login(login: &Login) -> Result<Request, InvalidInput> {
+        login.to_json().map(Request::Login)
     }
 
-    pub(crate) fn logout(session_id: &str) -> Result<Call, InvalidInput> {
+    pub(crate) fn logout(session_id: &str) -> Result<Request, InvalidInput> {
         let value = HeaderValue::from_str(session_id).ok().filter(|_| is_session_id(session_id));
         let mut value = value.ok_or(INVALID_SESSION_ID)?;
         value.set_sensitive(true);
-        Ok(Call::Logout(value))
+        Ok(Request::Logout(value))
     }
 
     /// Whether doing it twice has the same effect as doing it once.
     pub(crate) fn is_idempotent(&self) -> bool {
-        matches!(self, Call::Logout(_))
+        matches!(self, Request::Logout(_))
+    }
+
+    /// Sends the request once, to the address of the site.
+    pub(crate) fn send(
+        &self,
+        site: &Site,
+        base_url: &BaseUrl,
+        connection: &Connection,
+        deadline: Deadline,
+    ) -> Result<Response, Error> {
+        let agent = &connection.agent;
+        let endpoint = base_url.endpoint.clone();
+        let result = match self {
+            Request::Login(body) => with_headers(agent.post(endpoint), site)
+                .header(header::CONTENT_TYPE, "application/json")
+                .send(body.as_slice()),
+            // Live servers send a body after a logout's 204. It must not be read as the response to
+            // another request.
+            Request::Logout(session_id) => with_headers(agent.delete(endpoint), site)
+                .header(header::CONNECTION, "close")
+                .header(AUTH_HEADER, session_id.clone())
+                .call(),
+        };
+        let wants_body = matches!(self, Request::Login(_));
+        let response = result.and_then(|response| Response::read(response, wants_body));
+        let failed = |error| {
+            let is_sent = connection.handle.state().phase == Phase::Sent;
+            let (host, proxy) = (base_url.authority(), connection.proxy.as_deref());
+            Error::failed(error, &Context { host, proxy, is_sent, deadline })
+        };
+        response.map_err(failed)?.into_result()
     }
 }
 
-impl Drop for Call {
+impl Drop for Request {
     fn drop(&mut self) {
-        if let Call::Login(body) = self {
-            // It contains a password. `black_box` keeps the compiler from removing the `fill`.
-            body.fill(0);
-            std::hint::black_box(body);
+        if let Request::Login(body) = self {
+            // It contains a password.
+            wipe(body);
         }
     }
 }
@@ -60,77 +92,9 @@ pub(crate) fn is_session_id(id: &str) -> bool {
     is_valid_len && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Sends the call once, within `limit`: over the connection of `kept`, or over a new one if `kept`
-/// is `None`.
-pub(crate) fn send_once(
-    site: &Site,
-    call: &Call,
-    kept: Option<&Agent>,
-    limit: Duration,
-) -> Result<Success, Error> {
-    let start = Instant::now();
-    let target = site.target()?;
-    let proxy = if kept.is_none() { target.proxy()? } else { None };
-    let call_limit = Limit { setting: "timeout", length: site.timeout };
-    let connect_limit = Limit { setting: "connect_timeout", length: site.connect_timeout };
-    let is_connect_shorter = connect_limit.length < limit;
-    let context = Context {
-        host: target.base_url.authority(),
-        is_https: target.base_url.is_https(),
-        proxy: proxy.as_ref().map(|proxy| format!("{}:{}", proxy.host(), proxy.port())),
-        connect: if is_connect_shorter { connect_limit } else { call_limit },
-        call: call_limit,
-    };
-    let failed = |error| Error::failed(error, &context);
-
-    let agent = match kept {
-        Some(agent) => agent.clone(),
-        None => {
-            let (by_proxy, deadline) = (proxy.is_some(), limit.min(connect_limit.length));
-            let mark = |(stage, source)| failed(ConnectError { stage, by_proxy, source }.into());
-            let host = match &proxy {
-                Some(proxy) => (proxy.host(), proxy.port()),
-                None => (target.base_url.host(), target.base_url.port()),
-            };
-            let addresses = site.shared.look_up(host, deadline, &site.canceller).map_err(mark)?;
-            let connect = deadline.saturating_sub(start.elapsed());
-            // ureq treats a limit of zero as one second.
-            if connect.is_zero() {
-                return Err(mark((Stage::Connect, ureq::Error::Timeout(Timeout::Connect))));
-            }
-            let limit = limit.saturating_sub(start.elapsed());
-            site.shared.agent(target.config(proxy, limit, connect), addresses)
-        }
-    };
-    let _watch = site.canceller.watch(&agent);
-    let endpoint = target.base_url.endpoint.clone();
-    let response = match call {
-        Call::Login(body) => with_headers(agent.post(endpoint), &target)
-            .header(header::CONTENT_TYPE, "application/json")
-            .send(body.as_slice()),
-        Call::Logout(session_id) => {
-            // Live servers send a body after a logout's 204. It must not be read as the response to
-            // another request.
-            let request = with_headers(agent.delete(endpoint), &target)
-                .header(header::CONNECTION, "close")
-                .header(AUTH_HEADER, session_id.clone());
-            match kept {
-                // The agent still has the login's limit.
-                Some(_) => request.config().timeout_global(Some(limit)).build().call(),
-                None => request.call(),
-            }
-        }
-    };
-    let wants_body = matches!(call, Call::Login(_));
-    let response = Response::read(response.map_err(failed)?, wants_body).map_err(failed)?;
-    let mut success = response.into_success()?;
-    success.agent = Some(agent);
-    Ok(success)
-}
-
-fn with_headers<Body>(request: RequestBuilder<Body>, target: &Target) -> RequestBuilder<Body> {
+fn with_headers<Body>(request: RequestBuilder<Body>, site: &Site) -> RequestBuilder<Body> {
     let request = request.header(header::ACCEPT, "application/json");
-    match target.language {
+    match &site.language {
         Some(language) => request.header(header::ACCEPT_LANGUAGE, language.clone()),
         None => request,
     }

@@ -5,32 +5,25 @@ use std::io::Read;
 use std::time::Duration;
 
 use miniserde::json::{self as miniserde_json, Array, Object, Value};
+use ureq::Body;
 use ureq::http::{HeaderMap, StatusCode};
-use ureq::{Agent, Body};
 
-use crate::error::{ApiError, Error, ErrorKind, TwoFactor};
+use crate::error::{ApiError, Error, ErrorKind, IS_IT_A_SITE, TwoFactor};
 use crate::json::{self, FromValue, take, take_nonempty};
-use crate::limits::MAX_BODY_BYTES;
+use crate::limits::{MAX_BODY_BYTES, MAX_TIMEOUT};
 
 /// A response, read within its bounds.
+#[derive(Default)]
 pub(crate) struct Response {
     status: StatusCode,
     headers: HeaderMap,
+    /// Without a byte order mark (RFC 8259, section 8.1, allows a reader to ignore it).
     body: Vec<u8>,
-}
-
-pub(crate) struct Success {
-    status: u16,
-    body: Vec<u8>,
-    /// The agent that may keep the connection open.
-    pub(crate) agent: Option<Agent>,
 }
 
 const ERROR_CLASS: &str = "x-files-error-class";
 const FILES_HOST: &str = "x-files-host";
 const REQUEST_ID: &str = "x-request-id";
-
-const NOT_FILES_API: &str = "is not from the Files.com API";
 
 /// The start of the plain-text region mismatch that older servers send.
 const MISMATCH_TEXT: &[u8] = b"You have connected to a URL";
@@ -55,6 +48,9 @@ impl Response {
         let length = body.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(limit));
         response.body.reserve(length.min(limit));
         let result = body.into_reader().take(limit as u64).read_to_end(&mut response.body);
+        if response.body.starts_with(b"\xef\xbb\xbf") {
+            response.body.drain(..3);
+        }
         match result {
             Err(error) if head.status.is_success() => Err(error.into()),
             _ => Ok(response),
@@ -62,23 +58,26 @@ impl Response {
     }
 
     /// What the response means: the one place that decides it.
-    pub(crate) fn into_success(self) -> Result<Success, Error> {
+    pub(crate) fn into_result(self) -> Result<Response, Error> {
         let status = self.status.as_u16();
-        match status {
-            200..=299 => Ok(Success { status, body: self.body, agent: None }),
-            300..=399 => Err(Error::redirect(
-                status,
-                self.header("location").map(|target| without_secrets(&target)),
-            )),
+        Err(match status {
+            200..=299 => return Ok(self),
+            300..=399 => {
+                let target = self.header("location").map(|target| without_secrets(&target));
+                Error::redirect(status, target)
+            }
             403 if self.body.starts_with(MISMATCH_TEXT) => {
-                Err(Error::refused(ErrorKind::RegionMismatch, self.text_mismatch()))
+                let (_, mut mismatch) = self.refusal();
+                mismatch.message = Some(self.text().into_owned());
+                mismatch.host = self.owned(FILES_HOST);
+                Error::refused(ErrorKind::RegionMismatch, mismatch)
             }
             _ if self.is_api_refusal() => {
                 let (kind, refusal) = self.refusal();
-                Err(Error::refused(kind, refusal))
+                Error::refused(kind, refusal)
             }
-            _ => Err(Error::unexpected(status, NOT_FILES_API, self.retry_after())),
-        }
+            _ => self.unexpected("is not from the Files.com API"),
+        })
     }
 
     /// Whether a response outside 2xx and 3xx comes from this API, not from another server. It does
@@ -87,18 +86,18 @@ impl Response {
     /// 404 or 405, which any web server sends.
     fn is_api_refusal(&self) -> bool {
         let status = self.status.as_u16();
-        let is_from_api = || match without_byte_order_mark(&self.body).trim_ascii().first() {
+        let is_from_api = || match self.body.trim_ascii().first() {
             Some(b'{') => true,
             Some(_) => matches!(status, 429 | 503),
             None => !matches!(status, 404 | 405),
         };
-        status >= 400 && (self.header(ERROR_CLASS).is_some() || is_from_api())
+        matches!(status, 400..=599) && (self.header(ERROR_CLASS).is_some() || is_from_api())
     }
 
     /// The refusal, with everything that can be read. Missing and mistyped members are skipped.
     #[cold]
     fn refusal(&self) -> (ErrorKind, ApiError) {
-        let text = String::from_utf8_lossy(without_byte_order_mark(&self.body));
+        let text = self.text();
         let mut body = json::parse(&text).and_then(Object::from_value).unwrap_or_default();
         let mut refusal = ApiError::new(self.status.as_u16());
         let mut first = first_error(&mut body);
@@ -106,8 +105,8 @@ impl Response {
             .or_else(|| self.owned(ERROR_CLASS))
             .or_else(|| take_nonempty(&mut first, "type"));
         refusal.title = take_nonempty(&mut body, "title");
-        refusal.message = take_nonempty(&mut body, "error")
-            .or_else(|| take_nonempty(&mut first, "error"))
+        refusal.message = take_message(&mut body)
+            .or_else(|| take_message(&mut first))
             .or_else(|| take_nonempty(&mut first, "title"));
         refusal.request_id = take_nonempty(&mut body, "instance")
             .or_else(|| take_nonempty(&mut first, "instance"))
@@ -127,16 +126,36 @@ impl Response {
         (kind, refusal)
     }
 
-    /// The region mismatch of an older server.
+    /// The JSON object in the body of a success.
+    pub(crate) fn json_object(&self) -> Result<Object, Error> {
+        let text = self.text();
+        Err(self.unexpected(match json::parse(&text) {
+            _ if self.body.len() > MAX_BODY_BYTES => "is larger than 64 KiB",
+            _ if text.trim_ascii().is_empty() => "is empty",
+            None => "is incomplete or not JSON, or has too many values",
+            Some(Value::Object(object)) => return Ok(object),
+            Some(_) => "is JSON, but not an object",
+        }))
+    }
+
+    /// A response that is not a valid one of the API. `reason` completes the sentence "the response
+    /// …".
     #[cold]
-    fn text_mismatch(&self) -> ApiError {
-        ApiError {
-            error_type: self.owned(ERROR_CLASS),
-            message: Some(String::from_utf8_lossy(&self.body).into_owned()),
-            request_id: self.owned(REQUEST_ID),
-            host: self.owned(FILES_HOST),
-            ..ApiError::new(self.status.as_u16())
-        }
+    pub(crate) fn unexpected(&self, reason: &str) -> Error {
+        let reason = match self.body.trim_ascii_start().first() {
+            Some(b'<') => (
+                "is a page, and not from the Files.com API",
+                "give the site's own address, without a path, such as https://mysite.files.com",
+            ),
+            _ => (reason, IS_IT_A_SITE),
+        };
+        Error::unexpected(self.status.as_u16(), reason, self.retry_after())
+    }
+
+    /// The body, read leniently. `from_utf8` alone is faster.
+    fn text(&self) -> Cow<'_, str> {
+        let lossy = |_| String::from_utf8_lossy(&self.body);
+        std::str::from_utf8(&self.body).map_or_else(lossy, Cow::Borrowed)
     }
 
     /// The value of a header, unless it is empty.
@@ -149,11 +168,24 @@ impl Response {
         self.header(name).map(Cow::into_owned)
     }
 
-    /// `Retry-After` in seconds.
+    /// `Retry-After` in seconds, up to a year.
     fn retry_after(&self) -> Option<Duration> {
         let text = self.header("retry-after")?;
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-        is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+        let wait = Duration::from_secs(text.parse().ok().filter(|_| is_number)?);
+        Some(wait).filter(|wait| *wait <= MAX_TIMEOUT)
+    }
+}
+
+/// Takes the message of a refusal: a text, or an object with a `message`, or a list of such objects.
+fn take_message(refusal: &mut Object) -> Option<String> {
+    let mut error = refusal.remove("error")?;
+    if let Value::Array(list) = error {
+        error = list.into_iter().next()?;
+    }
+    match error {
+        Value::Object(mut object) => take_nonempty(&mut object, "message"),
+        text => String::from_value(text).filter(|text| !text.is_empty()),
     }
 }
 
@@ -176,45 +208,9 @@ fn add_data(refusal: &mut ApiError, mut data: Object) {
     let two_factor = TwoFactor {
         methods: methods.into_iter().flatten().filter_map(String::from_value).collect(),
         partial_session_id: take_nonempty(&mut data, "partial_session_id"),
-        challenge_origin: None,
+        asked_by: None,
     };
     refusal.two_factor = Some(two_factor).filter(|found| *found != TwoFactor::default());
-}
-
-impl Success {
-    /// A 204 without anything.
-    pub(crate) fn no_content() -> Success {
-        Success { status: 204, body: Vec::new(), agent: None }
-    }
-
-    /// The JSON object in the body.
-    pub(crate) fn json_object(&self) -> Result<Object, Error> {
-        let value = self.json().map_err(|reason| self.unexpected(reason))?;
-        Object::from_value(value).ok_or_else(|| self.unexpected("is JSON, but not an object"))
-    }
-
-    fn json(&self) -> Result<Value, &'static str> {
-        if self.body.len() > MAX_BODY_BYTES {
-            return Err("is larger than 64 KiB");
-        }
-        let text = String::from_utf8_lossy(without_byte_order_mark(&self.body));
-        match text.trim_ascii().as_bytes().first() {
-            None => Err("is empty"),
-            Some(b'<') => Err(NOT_FILES_API),
-            Some(_) => {
-                json::parse(&text).ok_or("is incomplete or not JSON, or has too many values")
-            }
-        }
-    }
-
-    pub(crate) fn unexpected(&self, reason: &str) -> Error {
-        Error::unexpected(self.status, reason, None)
-    }
-}
-
-/// RFC 8259, section 8.1 allows a reader to ignore it.
-fn without_byte_order_mark(body: &[u8]) -> &[u8] {
-    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 /// The target of a redirect, without the parts that may contain a secret.

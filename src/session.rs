@@ -1,16 +1,16 @@
 //! A logged-in user.
 
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use ureq::Agent;
+use miniserde::json::Object;
 
-use crate::base_url::BaseUrl;
+use crate::call::call;
+use crate::connection::Connection;
 use crate::error::Error;
-use crate::json::read;
+use crate::json::take;
 use crate::login::Login;
-use crate::request::{AUTH_HEADER, Call, INVALID_SESSION_ID, is_session_id};
-use crate::response::Success;
-use crate::retry::send;
+use crate::request::{AUTH_HEADER, INVALID_SESSION_ID, Request, is_session_id};
 use crate::site::Site;
 use crate::text::redacted;
 
@@ -32,11 +32,14 @@ use crate::text::redacted;
 /// let site = Site::new("https://mysite.files.com");
 /// let session = Session::login(&site, &Login::new("username", "password"))?;
 /// let result = work(&session);
-/// session.logout()?;
-/// result
+/// let ended = session.logout();
+/// let value = result?;
+/// ended?;
+/// # Ok(value)
 /// # }
 /// ```
 #[derive(Clone)]
+#[must_use = "dropping a session does not log out"]
 #[non_exhaustive]
 pub struct Session {
     /// The session's id: never empty, and a valid header value. A secret: anyone who has it is
@@ -88,8 +91,8 @@ pub struct Session {
     /// send it in place of `allowed_2fa_method_u2f`. Not in the API's reference.
     pub allowed_2fa_method_webauthn: Option<bool>,
     site: Site,
-    /// Keeps the login's connection open for the logout.
-    agent: Option<Agent>,
+    /// The login's connection, for the first logout.
+    connection: Arc<Mutex<Option<Connection>>>,
 }
 
 impl Session {
@@ -106,17 +109,20 @@ impl Session {
     /// [`Login::answer`]), `InvalidCredentials`, `OtpIncorrect` and `LockedOut`; see
     /// [`ErrorKind`](crate::ErrorKind).
     pub fn login(site: &Site, login: &Login) -> Result<Session, Error> {
-        let site = match login.challenge_origin() {
-            Some(origin) => site.with_base_url(BaseUrl::parse(origin)?),
-            None => site.clone(),
-        };
-        let (success, site) = send(&site, &Call::login(login)?, None)?;
-        let canceller = site.canceller.clone();
-        match Session::from_response(success, site) {
-            // The cancellation may have cut off the body.
-            Err(_) if canceller.is_cancelled() => Err(Error::cancelled()),
-            result => result,
+        let asked_by = login.asked_by.cloned();
+        let site = asked_by.map_or_else(|| site.clone(), |address| site.with_base_url(address));
+        let (response, site, connection) = call(&site, &Request::login(login)?, None)?;
+        let mut session = Session::read(&mut response.json_object()?, site);
+        if session.id.is_empty() {
+            return Err(response.unexpected("has no session id"));
         }
+        if !is_session_id(&session.id) {
+            return Err(response.unexpected(
+                "has a session id that is longer than 4 KiB, or not a valid header value",
+            ));
+        }
+        session.connection = Arc::new(Mutex::new(Some(connection)));
+        Ok(session)
     }
 
     /// Makes a session from a saved id, such as one from a file or an earlier process. Sends
@@ -161,15 +167,20 @@ impl Session {
         if !is_session_id(id) {
             return Err(INVALID_SESSION_ID.into());
         }
-        site.target()?.proxy()?;
-        Ok(Session::from_id(id.to_owned(), site.clone()))
+        site.checked()?;
+        site.current_proxy()?;
+        Ok(Session { id: id.to_owned(), ..Session::read(&mut Object::new(), site.clone()) })
     }
 
     /// Logs out: one `DELETE`, over the login's connection if it is still open.
     ///
-    /// It is retried after a broken or missing response, and after 429 and any 5xx. Any 2xx means
-    /// success; its body is never waited for. If an earlier attempt may have succeeded, "no such
-    /// session" counts as success.
+    /// It is retried after a broken or missing response, and after 429 and any 5xx. If the login's
+    /// connection turns out to be closed, the request is sent again at once over a new one; that
+    /// counts as no retry. Any 2xx means success; its body is never waited for. If an earlier attempt
+    /// may have succeeded, "no such session" counts as success.
+    ///
+    /// Of several logouts at once, clones included, the first takes the login's connection; the
+    /// others make their own.
     ///
     /// # Errors
     ///
@@ -177,16 +188,21 @@ impl Session {
     /// [`InvalidSession`](crate::ErrorKind::InvalidSession), or on some servers
     /// [`NotAuthenticated`](crate::ErrorKind::NotAuthenticated).
     pub fn logout(&self) -> Result<(), Error> {
-        let call = Call::logout(&self.id)?;
-        send(&self.site, &call, self.agent.as_ref()).map(drop)
+        let request = Request::logout(&self.id)?;
+        let kept = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
+        call(&self.site, &request, kept).map(drop)
     }
 
     /// The origin where this session lives, such as `https://app-eu.files.com`. After a login that
     /// moved to another region it differs from the address that the caller gave. Save it beside the
     /// id, and send other requests there.
-    #[must_use]
     pub fn base_url(&self) -> &str {
-        self.site.origin()
+        self.site.base_url()
+    }
+
+    /// The site with all its settings, at the address where this session lives.
+    pub fn site(&self) -> &Site {
+        &self.site
     }
 
     /// Name and value of the header that authenticates other API requests, with any HTTP client.
@@ -218,111 +234,79 @@ impl Session {
     /// # Ok(())
     /// # }
     /// ```
-    #[must_use]
     pub fn auth_header(&self) -> (&'static str, &str) {
         (AUTH_HEADER, &self.id)
     }
 
-    /// Reads the session from the response to a login. Only the id must be valid: the session is
-    /// open at the server, even if other attributes are invalid.
-    pub(crate) fn from_response(mut response: Success, site: Site) -> Result<Session, Error> {
-        let mut session = Session::from_id(String::new(), site);
-        // One pass over the members is cheaper than one search per attribute.
-        for (name, value) in response.json_object()? {
-            match &*name {
-                "id" => session.id = read(value).unwrap_or_default(),
-                "language" => session.language = read(value),
-                "login_token" => session.login_token = read(value),
-                "login_token_domain" => session.login_token_domain = read(value),
-                "max_dir_listing_size" => session.max_dir_listing_size = read(value),
-                "multiple_regions" => session.multiple_regions = read(value),
-                "read_only" => session.read_only = read(value),
-                "root_path" => session.root_path = read(value),
-                "sftp_insecure_ciphers" => session.sftp_insecure_ciphers = read(value),
-                "site_id" => session.site_id = read(value),
-                "ssl_required" => session.ssl_required = read(value),
-                "tls_disabled" => session.tls_disabled = read(value),
-                "two_factor_setup_needed" => session.two_factor_setup_needed = read(value),
-                "allowed_2fa_method_sms" => session.allowed_2fa_method_sms = read(value),
-                "allowed_2fa_method_totp" => session.allowed_2fa_method_totp = read(value),
-                "allowed_2fa_method_u2f" => session.allowed_2fa_method_u2f = read(value),
-                "allowed_2fa_method_yubi" => session.allowed_2fa_method_yubi = read(value),
-                "use_provided_modified_at" => session.use_provided_modified_at = read(value),
-                "windows_mode_ftp" => session.windows_mode_ftp = read(value),
-                "timeout_at" => session.timeout_at = read(value),
-                "home_path" => session.home_path = read(value),
-                "allowed_2fa_method_webauthn" => session.allowed_2fa_method_webauthn = read(value),
-                _ => {}
-            }
-        }
-        if session.id.is_empty() {
-            return Err(response.unexpected("has no session id"));
-        }
-        if !is_session_id(&session.id) {
-            return Err(response.unexpected(
-                "has a session id that is longer than 4 KiB, or not a valid header value",
-            ));
-        }
-        session.agent = response.agent.take();
-        Ok(session)
-    }
-
-    fn from_id(id: String, site: Site) -> Session {
+    /// Reads the attributes from a response. Only the id must be valid: the session is open at the
+    /// server, even if other attributes are missing or mistyped.
+    fn read(attributes: &mut Object, site: Site) -> Session {
         Session {
-            id,
-            language: None,
-            login_token: None,
-            login_token_domain: None,
-            max_dir_listing_size: None,
-            multiple_regions: None,
-            read_only: None,
-            root_path: None,
-            sftp_insecure_ciphers: None,
-            site_id: None,
-            ssl_required: None,
-            tls_disabled: None,
-            two_factor_setup_needed: None,
-            allowed_2fa_method_sms: None,
-            allowed_2fa_method_totp: None,
-            allowed_2fa_method_u2f: None,
-            allowed_2fa_method_yubi: None,
-            use_provided_modified_at: None,
-            windows_mode_ftp: None,
-            timeout_at: None,
-            home_path: None,
-            allowed_2fa_method_webauthn: None,
+            id: take(attributes, "id").unwrap_or_default(),
+            language: take(attributes, "language"),
+            login_token: take(attributes, "login_token"),
+            login_token_domain: take(attributes, "login_token_domain"),
+            max_dir_listing_size: take(attributes, "max_dir_listing_size"),
+            multiple_regions: take(attributes, "multiple_regions"),
+            read_only: take(attributes, "read_only"),
+            root_path: take(attributes, "root_path"),
+            sftp_insecure_ciphers: take(attributes, "sftp_insecure_ciphers"),
+            site_id: take(attributes, "site_id"),
+            ssl_required: take(attributes, "ssl_required"),
+            tls_disabled: take(attributes, "tls_disabled"),
+            two_factor_setup_needed: take(attributes, "two_factor_setup_needed"),
+            allowed_2fa_method_sms: take(attributes, "allowed_2fa_method_sms"),
+            allowed_2fa_method_totp: take(attributes, "allowed_2fa_method_totp"),
+            allowed_2fa_method_u2f: take(attributes, "allowed_2fa_method_u2f"),
+            allowed_2fa_method_yubi: take(attributes, "allowed_2fa_method_yubi"),
+            use_provided_modified_at: take(attributes, "use_provided_modified_at"),
+            windows_mode_ftp: take(attributes, "windows_mode_ftp"),
+            timeout_at: take(attributes, "timeout_at"),
+            home_path: take(attributes, "home_path"),
+            allowed_2fa_method_webauthn: take(attributes, "allowed_2fa_method_webauthn"),
             site,
-            agent: None,
+            connection: Arc::default(),
         }
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Session")
-            .field("id", &format_args!("…"))
-            .field("language", &self.language)
-            .field("login_token", &redacted(self.login_token.as_ref()))
-            .field("login_token_domain", &self.login_token_domain)
-            .field("max_dir_listing_size", &self.max_dir_listing_size)
-            .field("multiple_regions", &self.multiple_regions)
-            .field("read_only", &self.read_only)
-            .field("root_path", &self.root_path)
-            .field("sftp_insecure_ciphers", &self.sftp_insecure_ciphers)
-            .field("site_id", &self.site_id)
-            .field("ssl_required", &self.ssl_required)
-            .field("tls_disabled", &self.tls_disabled)
-            .field("two_factor_setup_needed", &self.two_factor_setup_needed)
-            .field("allowed_2fa_method_sms", &self.allowed_2fa_method_sms)
-            .field("allowed_2fa_method_totp", &self.allowed_2fa_method_totp)
-            .field("allowed_2fa_method_u2f", &self.allowed_2fa_method_u2f)
-            .field("allowed_2fa_method_yubi", &self.allowed_2fa_method_yubi)
-            .field("use_provided_modified_at", &self.use_provided_modified_at)
-            .field("windows_mode_ftp", &self.windows_mode_ftp)
-            .field("timeout_at", &self.timeout_at)
-            .field("home_path", &self.home_path)
-            .field("allowed_2fa_method_webauthn", &self.allowed_2fa_method_webauthn)
-            .field("site", &self.site)
-            .finish_non_exhaustive()
+        let mut shown = f.debug_struct("Session");
+        shown.field("id", &format_args!("…"));
+        let token = redacted(self.login_token.as_ref());
+        let attributes: [(&str, Option<&dyn fmt::Debug>); 21] = [
+            ("language", debug(&self.language)),
+            ("login_token", debug(&token)),
+            ("login_token_domain", debug(&self.login_token_domain)),
+            ("max_dir_listing_size", debug(&self.max_dir_listing_size)),
+            ("multiple_regions", debug(&self.multiple_regions)),
+            ("read_only", debug(&self.read_only)),
+            ("root_path", debug(&self.root_path)),
+            ("sftp_insecure_ciphers", debug(&self.sftp_insecure_ciphers)),
+            ("site_id", debug(&self.site_id)),
+            ("ssl_required", debug(&self.ssl_required)),
+            ("tls_disabled", debug(&self.tls_disabled)),
+            ("two_factor_setup_needed", debug(&self.two_factor_setup_needed)),
+            ("allowed_2fa_method_sms", debug(&self.allowed_2fa_method_sms)),
+            ("allowed_2fa_method_totp", debug(&self.allowed_2fa_method_totp)),
+            ("allowed_2fa_method_u2f", debug(&self.allowed_2fa_method_u2f)),
+            ("allowed_2fa_method_yubi", debug(&self.allowed_2fa_method_yubi)),
+            ("use_provided_modified_at", debug(&self.use_provided_modified_at)),
+            ("windows_mode_ftp", debug(&self.windows_mode_ftp)),
+            ("timeout_at", debug(&self.timeout_at)),
+            ("home_path", debug(&self.home_path)),
+            ("allowed_2fa_method_webauthn", debug(&self.allowed_2fa_method_webauthn)),
+        ];
+        for (name, value) in attributes {
+            value.map(|value| shown.field(name, value));
+        }
+        shown.field("site", &self.site).finish_non_exhaustive()
     }
+}
+
+/// An attribute for `Debug`, if it is there.
+#[allow(clippy::ref_option, reason = "it keeps the list short")]
+fn debug<T: fmt::Debug>(attribute: &Option<T>) -> Option<&dyn fmt::Debug> {
+    attribute.as_ref().map(|value| value as &dyn fmt::Debug)
 }

@@ -1,7 +1,8 @@
 //! A site's settings, and the ureq configuration that is built from them.
 
 use std::fmt;
-use std::sync::Arc;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ureq::config::{AutoHeaderValue, Config};
@@ -10,20 +11,19 @@ use ureq::{Agent, Proxy};
 
 use crate::base_url::BaseUrl;
 use crate::canceller::Canceller;
-use crate::connect::Shared;
-use crate::error::InvalidInput;
+use crate::input::InvalidInput;
 use crate::limits::{
     DEFAULT_CONNECT_TIMEOUT, DEFAULT_RETRIES, DEFAULT_TIMEOUT, MAX_FIELD_BYTES, MAX_HEADER_BYTES,
     MAX_IDLE_AGE, MAX_LANGUAGE_BYTES, MAX_TIMEOUT, OUTPUT_BUFFER_BYTES,
 };
 use crate::proxy::ProxyChoice;
-use crate::tls::{self, Trust};
+use crate::tls::{self, Tls};
 
 /// Where to log in, and how to reach it.
 ///
-/// Cheap to clone. Clones share the TLS configuration and the resolved addresses. No method fails
-/// or sends anything: an invalid setting makes every call fail with
-/// [`InvalidInput`](crate::ErrorKind::InvalidInput).
+/// Cheap to clone. Clones share the TLS configuration. No method fails or sends anything: the first
+/// invalid setting makes every call fail with
+/// [`InvalidInput`](crate::ErrorKind::InvalidInput), and no later setting repairs it.
 ///
 /// ```
 /// use files_session::Site;
@@ -34,19 +34,27 @@ use crate::tls::{self, Trust};
 ///     .language("de");
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Site {
-    base_url: Result<Arc<BaseUrl>, InvalidInput>,
+    base_url: Arc<BaseUrl>,
     pub(crate) timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retries: u32,
-    language: Option<Result<HeaderValue, InvalidInput>>,
-    user_agent: Result<AutoHeaderValue, InvalidInput>,
-    trust: Result<Trust, InvalidInput>,
-    proxy: Result<ProxyChoice, InvalidInput>,
+    pub(crate) language: Option<HeaderValue>,
+    user_agent: AutoHeaderValue,
+    proxy: ProxyChoice,
     pub(crate) canceller: Canceller,
     allow_http: bool,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) tls: Arc<Tls>,
+    /// ureq's configuration without a proxy. Building one reads the environment.
+    direct_config: Arc<OnceLock<Config>>,
+    /// The first setting that can't be used.
+    invalid: Option<InvalidInput>,
 }
+
+// No panic can leave a part of it inconsistent, although ureq doesn't promise that.
+impl UnwindSafe for Site {}
+impl RefUnwindSafe for Site {}
 
 impl Site {
     /// The site at `url`: an origin such as `https://mysite.files.com`, or a custom domain.
@@ -57,34 +65,36 @@ impl Site {
     ///
     /// A site's own subdomain is a better address than `https://app.files.com`: failed logins then
     /// show in that site's log.
-    #[must_use]
     pub fn new(url: &str) -> Self {
-        Site {
-            base_url: BaseUrl::parse(url).map(Arc::new),
+        let site = Site {
+            base_url: Arc::default(),
             timeout: DEFAULT_TIMEOUT,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             retries: DEFAULT_RETRIES,
             language: None,
-            user_agent: Ok(concat!("files-session/", env!("CARGO_PKG_VERSION")).into()),
-            trust: Ok(Trust::built_in()),
-            proxy: Ok(ProxyChoice::Environment),
+            user_agent: concat!("files-session/", env!("CARGO_PKG_VERSION")).into(),
+            proxy: ProxyChoice::Environment,
             canceller: Canceller::new(),
             allow_http: false,
-            shared: Arc::default(),
-        }
+            tls: Arc::new(Tls::default_roots()),
+            direct_config: Arc::default(),
+            invalid: None,
+        };
+        site.set(BaseUrl::parse(url), |site, base_url| site.base_url = Arc::new(base_url))
     }
 
     /// Sets the time limit for a whole call, including retries and waits. Default: 60 s. Maximum:
     /// one year.
-    #[must_use]
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.timeout = limit.min(MAX_TIMEOUT);
         self
     }
 
-    /// Sets the time limit for one connection: lookup, TCP, proxy and TLS. Default: 10 s. Maximum:
-    /// one year.
-    #[must_use]
+    /// Sets the time limit for making one connection, over all its addresses: TCP, proxy and TLS.
+    /// Default: 10 s. Maximum: one year.
+    ///
+    /// Looking up a name has the time of the whole call, because a C library that waits for a lost
+    /// answer needs 15 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit.min(MAX_TIMEOUT);
         self
@@ -93,7 +103,6 @@ impl Site {
     /// Sets the maximum number of retries. Default: 3. 0 means none.
     ///
     /// A login is retried only if no connection could be made.
-    #[must_use]
     pub fn retries(mut self, n: u32) -> Self {
         self.retries = n;
         self
@@ -101,42 +110,50 @@ impl Site {
 
     /// Sets the language of the site's messages, as in `Accept-Language`: `"de"`. Default: none,
     /// and the site chooses. At most 256 bytes.
-    #[must_use]
-    pub fn language(mut self, tag: &str) -> Self {
+    pub fn language(self, tag: &str) -> Self {
         let value = header_value(tag, MAX_LANGUAGE_BYTES).ok_or(InvalidInput::new(
             "language is not a valid header value: \
              give a tag, or several, such as de or de,en;q=0.5",
         ));
-        self.language = Some(value);
-        self
+        self.set(value, |site, value| site.language = Some(value))
     }
 
     /// Sets the whole value of `User-Agent`. Default: `files-session/` and the version of this
     /// crate. At most 4 KiB.
     ///
     /// A site may bind a session to it, so send the same one with other requests.
-    #[must_use]
-    pub fn user_agent(mut self, value: &str) -> Self {
-        self.user_agent =
-            header_value(value, MAX_FIELD_BYTES).map(|_| value.into()).ok_or(InvalidInput::new(
-                "user_agent is not a valid header value: \
-                 give a name and a version, such as my-tool/1.0",
-            ));
-        self
+    pub fn user_agent(self, value: &str) -> Self {
+        let checked = header_value(value, MAX_FIELD_BYTES).ok_or(InvalidInput::new(
+            "user_agent is not a valid header value: give a name and a version, such as my-tool/1.0",
+        ));
+        self.set(checked, |site, _| site.user_agent = value.into())
+    }
+
+    /// Trusts the system's root certificates instead of the built-in ones. With rustls, this needs
+    /// the feature `platform-verifier`; without the feature, every call fails with
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput). With `native-tls` alone, they are the
+    /// default.
+    pub fn system_roots(self) -> Self {
+        self.set(Tls::system_roots(), |site, tls| site.tls = Arc::new(tls))
     }
 
     /// Sets the certificates to trust instead of the default ones, as PEM text (not a file name),
-    /// for a private certificate authority. Default: the built-in roots, or the system's, depending
-    /// on the TLS features.
+    /// for a private certificate authority. Default: the built-in roots, or the system's with
+    /// `native-tls` alone.
     ///
-    /// Uses about the size of the text in memory. A block that is not a certificate is
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput).
-    #[must_use]
-    pub fn ca_pem(mut self, pem: &str) -> Self {
-        self.trust = Trust::from_pem(pem);
-        // ureq's connector keeps the first TLS configuration that it sees.
-        self.shared = Arc::default();
-        self
+    /// Text around the blocks and blocks of other kinds are skipped. A private key, or no
+    /// certificate at all, is [`InvalidInput`](crate::ErrorKind::InvalidInput). A certificate that
+    /// the TLS library can't read is ignored. Uses about the size of the text in memory.
+    ///
+    /// rustls needs a certificate of the authority: it rejects a server's own certificate that says
+    /// it is an authority, such as `openssl req -x509` makes.
+    pub fn ca_pem(self, pem: &str) -> Self {
+        self.ca_pem_bytes(pem.as_bytes())
+    }
+
+    /// The same, for a text that need not be UTF-8 outside the blocks.
+    pub(crate) fn ca_pem_bytes(self, pem: &[u8]) -> Self {
+        self.set(Tls::from_pem(pem), |site, tls| site.tls = Arc::new(tls))
     }
 
     /// Sets the proxy: `http://user:password@host:port`, or `https://…`. Default: the
@@ -148,21 +165,17 @@ impl Site {
     /// or `ALL_PROXY`. `no_proxy` or `NO_PROXY` lists the exceptions: hosts with their subdomains,
     /// addresses, or `*`, but no networks. Loopback hosts never use the environment's proxy. The
     /// default port is 80, or 443 for an https proxy. SOCKS proxies are not supported.
-    #[must_use]
-    pub fn proxy(mut self, url: &str) -> Self {
-        self.proxy = ProxyChoice::parse(url);
-        self
+    pub fn proxy(self, url: &str) -> Self {
+        self.set(ProxyChoice::parse(url), |site, proxy| site.proxy = proxy)
     }
 
     /// Uses no proxy, even if the environment names one.
-    #[must_use]
     pub fn no_proxy(mut self) -> Self {
-        self.proxy = Ok(ProxyChoice::Setting(None));
+        self.proxy = ProxyChoice::Setting(None);
         self
     }
 
     /// Sets a canceller, which can end this site's calls from another thread. Default: none.
-    #[must_use]
     pub fn canceller(mut self, canceller: &Canceller) -> Self {
         self.canceller = canceller.clone();
         self
@@ -172,86 +185,74 @@ impl Site {
     /// `[::1]`); that traffic never leaves this machine.
     ///
     /// The password and the session id are then sent unencrypted.
-    #[must_use]
     pub fn allow_http(mut self) -> Self {
         self.allow_http = true;
         self
     }
 
-    /// The same site at another address.
-    pub(crate) fn with_base_url(&self, base_url: BaseUrl) -> Self {
-        Site { base_url: Ok(Arc::new(base_url)), ..self.clone() }
+    /// The site's origin: scheme and host, and the port unless it is the scheme's default. Empty if
+    /// the address is invalid.
+    pub fn base_url(&self) -> &str {
+        self.base_url.as_str()
     }
 
-    /// The settings, if all of them are valid.
-    pub(crate) fn target(&self) -> Result<Target<'_>, InvalidInput> {
-        let base_url = self.base_url.as_deref().map_err(Clone::clone)?;
-        if base_url.is_https() && !tls::IS_AVAILABLE {
+    /// The same site at another address.
+    pub(crate) fn with_base_url(&self, base_url: Arc<BaseUrl>) -> Self {
+        Site { base_url, ..self.clone() }
+    }
+
+    /// Keeps a setting, or why it can't be used.
+    fn set<T>(mut self, setting: Result<T, InvalidInput>, keep: impl FnOnce(&mut Site, T)) -> Self {
+        self.direct_config = Arc::default();
+        match setting {
+            Ok(value) => keep(&mut self, value),
+            Err(reason) => drop(self.invalid.get_or_insert(reason)),
+        }
+        self
+    }
+
+    /// The address, if all settings can be used.
+    pub(crate) fn checked(&self) -> Result<&Arc<BaseUrl>, InvalidInput> {
+        if let Some(reason) = &self.invalid {
+            return Err(reason.clone());
+        }
+        if self.base_url.is_https() && !tls::IS_AVAILABLE {
             return Err(InvalidInput::new(
                 "https needs TLS, but files-session was built without it: \
-                 turn on its feature rustls, platform-verifier or native-tls",
+                 enable its feature rustls, platform-verifier or native-tls",
             ));
         }
-        if !base_url.is_https() && !base_url.is_loopback() && !self.allow_http {
+        if !self.base_url.is_https() && !self.base_url.is_loopback() && !self.allow_http {
             return Err(InvalidInput::from(format!(
                 "plain http would send a password or session id to {} unencrypted: \
                  use https, or set allow_http if that is intended",
-                base_url.authority()
+                self.base_url.authority()
             )));
         }
-        let language = self.language.as_ref().map(Result::as_ref).transpose();
-        Ok(Target {
-            base_url,
-            language: language.map_err(Clone::clone)?,
-            user_agent: self.user_agent.as_ref().map_err(Clone::clone)?,
-            trust: self.trust.as_ref().map_err(Clone::clone)?,
-            proxy: self.proxy.as_ref().map_err(Clone::clone)?,
-            allow_http: self.allow_http,
-        })
+        Ok(&self.base_url)
     }
 
-    /// Scheme, host and port. Empty if the address is invalid.
-    pub(crate) fn origin(&self) -> &str {
-        self.base_url.as_ref().map_or("", |base_url| base_url.as_str())
-    }
-}
-
-/// The settings of a site, checked.
-pub(crate) struct Target<'a> {
-    pub(crate) base_url: &'a BaseUrl,
-    pub(crate) language: Option<&'a HeaderValue>,
-    user_agent: &'a AutoHeaderValue,
-    trust: &'a Trust,
-    proxy: &'a ProxyChoice,
-    allow_http: bool,
-}
-
-impl Target<'_> {
     /// The proxy for a connection that is made now.
-    pub(crate) fn proxy(&self) -> Result<Option<Proxy>, InvalidInput> {
-        self.proxy.proxy_for(self.base_url, self.allow_http)
+    pub(crate) fn current_proxy(&self) -> Result<Option<Proxy>, InvalidInput> {
+        self.proxy.proxy_for(&self.base_url, self.allow_http)
     }
 
     /// ureq's configuration for one connection.
-    pub(crate) fn config(
-        &self,
-        proxy: Option<Proxy>,
-        limit: Duration,
-        connect: Duration,
-    ) -> Config {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(proxy)
-            .user_agent(self.user_agent.clone())
-            // Another crate may turn on ureq's decompression.
-            .accept_encoding("")
-            .timeout_global(Some(limit))
-            .timeout_connect(Some(connect))
-            .max_idle_age(MAX_IDLE_AGE)
-            .input_buffer_size(MAX_HEADER_BYTES)
-            .output_buffer_size(OUTPUT_BUFFER_BYTES);
-        self.trust.apply(config).build()
+    pub(crate) fn config(&self, proxy: Option<&Proxy>) -> Config {
+        let build = || {
+            let config = Agent::config_builder()
+                .http_status_as_error(false)
+                .max_redirects(0)
+                .proxy(proxy.cloned())
+                .user_agent(self.user_agent.clone())
+                // Without it, a response may be compressed (RFC 9110, section 12.5.3).
+                .accept_encoding("identity")
+                .max_idle_age(MAX_IDLE_AGE)
+                .input_buffer_size(MAX_HEADER_BYTES)
+                .output_buffer_size(OUTPUT_BUFFER_BYTES);
+            self.tls.apply(config).build()
+        };
+        if proxy.is_some() { build() } else { self.direct_config.get_or_init(build).clone() }
     }
 }
 
@@ -271,7 +272,7 @@ impl Default for Site {
 impl fmt::Debug for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Site")
-            .field("base_url", &self.origin())
+            .field("base_url", &self.base_url())
             .field("timeout", &self.timeout)
             .field("connect_timeout", &self.connect_timeout)
             .field("retries", &self.retries)
@@ -288,7 +289,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_documentation() {
         let site = Site::default();
-        assert_eq!(site.origin(), "https://app.files.com");
+        assert_eq!(site.base_url(), "https://app.files.com");
         assert_eq!(site.timeout, Duration::from_secs(60));
         assert_eq!(site.connect_timeout, Duration::from_secs(10));
         assert_eq!(site.retries, 3);
@@ -314,7 +315,7 @@ mod tests {
             ("d\re", false),
             ("dé", false),
         ] {
-            assert_eq!(site().language(value).target().is_ok(), is_valid, "{value:?}");
+            assert_eq!(site().language(value).checked().is_ok(), is_valid, "{value:?}");
         }
         for (value, is_valid) in [
             ("my-tool/1.0", true),
@@ -323,15 +324,17 @@ mod tests {
             ("", false),
             ("a\nb", false),
         ] {
-            assert_eq!(site().user_agent(value).target().is_ok(), is_valid, "{value:?}");
+            assert_eq!(site().user_agent(value).checked().is_ok(), is_valid, "{value:?}");
         }
     }
 
     #[test]
-    fn a_later_valid_setting_replaces_an_invalid_one() {
-        let site = Site::new("http://localhost").language("").user_agent("").proxy("").ca_pem("");
-        assert!(site.target().is_err());
-        let site = site.language("de").user_agent("a/1").no_proxy();
-        assert!(site.target().err().unwrap().to_string().starts_with("ca_pem"));
+    fn the_first_invalid_setting_stays() {
+        let site = Site::new("http://localhost").language("").user_agent("");
+        let site = site.language("de").user_agent("a/1");
+        assert!(site.checked().unwrap_err().0.starts_with("language"));
+        let site = Site::new("ftp://localhost").language("");
+        assert!(site.checked().unwrap_err().0.contains("scheme 'ftp'"));
+        assert_eq!(site.base_url(), "");
     }
 }

@@ -1,202 +1,150 @@
-//! The TLS library and the certificates to trust, chosen by features and by `ca_pem`.
+//! Which TLS library is used, and which certificates it trusts.
 
-use ureq::config::ConfigBuilder;
-use ureq::typestate::AgentScope;
+use ureq::Error;
+use ureq::unversioned::transport::ConnectionDetails;
+#[cfg(all(feature = "native-tls", not(feature = "rustls")))]
+use ureq::unversioned::transport::NativeTlsConnector as TlsConnector;
+#[cfg(feature = "rustls")]
+use ureq::unversioned::transport::RustlsConnector as TlsConnector;
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+use ureq::{
+    config::ConfigBuilder,
+    tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem},
+    typestate::AgentScope,
+    unversioned::transport::{Connector, Transport},
+};
 
-use crate::error::InvalidInput;
-#[cfg(feature = "_tls")]
-use crate::text::Sanitized;
+use crate::input::InvalidInput;
 
 pub(crate) const IS_AVAILABLE: bool = cfg!(any(feature = "rustls", feature = "native-tls"));
 
-#[derive(Clone)]
-pub(crate) struct Trust(#[cfg(feature = "_tls")] ureq::tls::RootCerts);
+/// What all sessions of a site share: the roots, and a connector that keeps the TLS library's
+/// configuration with its resumption cache. Other roots need another connector.
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+#[derive(Debug)]
+pub(crate) struct Tls {
+    roots: RootCerts,
+    connector: TlsConnector,
+}
 
-#[cfg(feature = "_tls")]
-impl Trust {
-    pub(crate) fn built_in() -> Trust {
-        let webpki = cfg!(all(feature = "rustls", not(feature = "platform-verifier")));
-        Trust(if webpki {
-            ureq::tls::RootCerts::WebPki
-        } else {
-            ureq::tls::RootCerts::PlatformVerifier
-        })
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
+impl Tls {
+    /// The built-in roots with rustls, the system's with `native-tls`.
+    pub(crate) fn default_roots() -> Tls {
+        let is_rustls = cfg!(feature = "rustls");
+        Tls::new(if is_rustls { RootCerts::WebPki } else { RootCerts::PlatformVerifier })
     }
 
-    /// The certificates of a PEM text (RFC 7468). It is read here because ureq's reader skips the
-    /// blocks that it doesn't know.
-    pub(crate) fn from_pem(pem: &str) -> Result<Trust, InvalidInput> {
-        let mut certificates = Vec::new();
-        // Between the dashes are the label of a beginning, base64, and the label of an end.
-        let mut parts = pem.split('-').filter(|part| !part.is_empty());
-        while let Some(part) = parts.next() {
-            let Some(label) = part.strip_prefix("BEGIN ") else { continue };
-            let der = match (label, parts.next(), parts.next()) {
-                ("CERTIFICATE", Some(base64), Some("END CERTIFICATE")) => decode(base64),
-                _ => None,
-            };
-            let Some(der) = der.filter(|der| is_certificate(der)) else {
-                return Err(InvalidInput::from(format!(
-                    "block {} of ca_pem, labelled {}, is not a valid certificate: \
-                     ca_pem must contain certificates only",
-                    certificates.len() + 1,
-                    Sanitized(label)
-                )));
-            };
-            certificates.push(ureq::tls::Certificate::from_der(&der).to_owned());
-        }
-        if certificates.is_empty() {
+    pub(crate) fn system_roots() -> Result<Tls, InvalidInput> {
+        if cfg!(all(feature = "rustls", not(feature = "platform-verifier"))) {
             return Err(InvalidInput::new(
-                "ca_pem has no certificate: it must be the PEM text, not a file name",
+                "the system's roots need the feature platform-verifier of files-session",
             ));
         }
-        Ok(Trust(certificates.into()))
+        Ok(Tls::new(RootCerts::PlatformVerifier))
+    }
+
+    /// The certificates of a PEM text (RFC 7468).
+    pub(crate) fn from_pem(pem: &[u8]) -> Result<Tls, InvalidInput> {
+        let invalid = |reason| Err(InvalidInput::new(reason));
+        let mut certificates = Vec::new();
+        for item in parse_pem(pem) {
+            match item {
+                Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
+                Ok(_) => return invalid("ca_pem has a private key: give certificates only"),
+                Err(_) => return invalid("ca_pem has a block that is not valid PEM"),
+            }
+        }
+        if certificates.is_empty() {
+            return invalid("ca_pem has no certificate: it must be the PEM text, not a file name");
+        }
+        Ok(Tls::new(certificates.into()))
+    }
+
+    fn new(roots: RootCerts) -> Tls {
+        Tls { roots, connector: TlsConnector::default() }
     }
 
     /// Sets the TLS library and the roots in ureq's configuration.
     pub(crate) fn apply(&self, config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
-        use ureq::tls::{TlsConfig, TlsProvider};
-
-        // Explicit, because another crate may turn on both providers.
-        let rustls = cfg!(feature = "rustls");
-        let provider = if rustls { TlsProvider::Rustls } else { TlsProvider::NativeTls };
-        let tls = TlsConfig::builder().provider(provider).root_certs(self.0.clone());
+        // Explicit, because another crate may enable both providers.
+        let is_rustls = cfg!(feature = "rustls");
+        let provider = if is_rustls { TlsProvider::Rustls } else { TlsProvider::NativeTls };
+        let tls = TlsConfig::builder().provider(provider).root_certs(self.roots.clone());
         config.tls_config(tls.build())
     }
+
+    /// Adds TLS to a connection, if its address wants it.
+    pub(crate) fn connect(
+        &self,
+        details: &ConnectionDetails,
+        transport: Box<dyn Transport>,
+    ) -> Result<Box<dyn Transport>, Error> {
+        if !details.needs_tls() {
+            return Ok(transport);
+        }
+        let transport = self.connector.connect(details, Some(transport))?;
+        Ok(Box::new(transport.ok_or(Error::TlsRequired)?))
+    }
 }
 
-#[cfg(not(feature = "_tls"))]
-impl Trust {
-    pub(crate) fn built_in() -> Trust {
-        Trust()
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+#[derive(Debug)]
+pub(crate) struct Tls;
+
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
+#[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "as with TLS")]
+impl Tls {
+    pub(crate) fn default_roots() -> Tls {
+        Tls
     }
 
-    pub(crate) fn from_pem(_: &str) -> Result<Trust, InvalidInput> {
-        Err(InvalidInput::new("ca_pem needs TLS, but files-session was built without it"))
+    pub(crate) fn system_roots() -> Result<Tls, InvalidInput> {
+        Tls::from_pem(&[])
     }
 
-    #[allow(clippy::unused_self, reason = "as with TLS")]
-    pub(crate) fn apply(&self, config: ConfigBuilder<AgentScope>) -> ConfigBuilder<AgentScope> {
+    pub(crate) fn from_pem(_: &[u8]) -> Result<Tls, InvalidInput> {
+        Err(InvalidInput::new("root certificates need TLS, but files-session was built without it"))
+    }
+
+    pub(crate) fn apply<T>(&self, config: T) -> T {
         config
     }
-}
 
-/// Decodes base64. White space and padding are skipped; the caller checks the result.
-#[cfg(feature = "_tls")]
-fn decode(base64: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(base64.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for character in base64.bytes() {
-        let value = match character {
-            b'A'..=b'Z' => character - b'A',
-            b'a'..=b'z' => character - b'a' + 26,
-            b'0'..=b'9' => character - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' | b' ' | b'\t' | b'\r' | b'\n' => continue,
-            _ => return None,
-        };
-        (bits, count) = (bits << 6 | u32::from(value), count + 6);
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count).to_be_bytes()[3]);
-        }
-    }
-    Some(bytes)
-}
-
-/// Whether this has the outer structure of a certificate (RFC 5280, section 4.1). TLS libraries
-/// skip roots that they can't read, and would later report an unknown issuer.
-#[cfg(feature = "_tls")]
-fn is_certificate(der: &[u8]) -> bool {
-    const SEQUENCE: u8 = 0x30;
-    const BIT_STRING: u8 = 0x03;
-    let certificate = || {
-        let (parts, rest) = element(SEQUENCE, der)?;
-        let (to_be_signed, parts) = element(SEQUENCE, parts)?;
-        let (_algorithm, parts) = element(SEQUENCE, parts)?;
-        let (_signature, parts) = element(BIT_STRING, parts)?;
-        Some(!to_be_signed.is_empty() && parts.is_empty() && rest.is_empty())
-    };
-    certificate() == Some(true)
-}
-
-/// The content of a DER element, and what follows it (X.690, section 8.1.3).
-#[cfg(feature = "_tls")]
-fn element(tag: u8, der: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (first, rest) = der.strip_prefix(&[tag])?.split_first()?;
-    match first {
-        0..=0x7f => rest.split_at_checked(usize::from(*first)),
-        0x81..=0x83 => {
-            let (length, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            let length = length.iter().fold(0, |sum, byte| sum << 8 | usize::from(*byte));
-            rest.split_at_checked(length)
-        }
-        _ => None,
+    pub(crate) fn connect<T>(&self, _: &ConnectionDetails, transport: T) -> Result<T, Error> {
+        Ok(transport)
     }
 }
 
-#[cfg(all(test, feature = "_tls"))]
+#[cfg(all(test, any(feature = "rustls", feature = "native-tls")))]
 mod tests {
     use super::*;
 
     #[test]
-    fn base64_is_decoded() {
-        let all: Vec<u8> = (0..=255).collect();
-        // Each of the 64 characters, and each length of the padding.
-        let text = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7\r
-            PD0+P0BBQkNERUZHSElKS0xNTk9QUVJTVFVWV1hZWltcXV5fYGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3\teHl6e3x9
-            fn+AgYKDhIWGh4iJiouMjY6PkJGSk5SVlpeYmZqbnJ2en6ChoqOkpaanqKmqq6ytrq+wsbKztLW2t7i5uru8vb6/
-            wMHCw8TFxsfIycrLzM3Oz9DR0tPU1dbX2Nna29zd3t/g4eLj5OXm5+jp6uvs7e7v8PHy8/T19vf4+fr7/P3+/w==";
-        assert_eq!(decode(text), Some(all));
-        assert_eq!(decode("AQI="), Some(vec![1, 2]));
-        assert_eq!(decode("AQ=="), Some(vec![1]));
-        assert_eq!(decode("AQ-A"), None);
-    }
-
-    #[test]
-    fn ca_pem_rejects_anything_but_certificates_and_names_the_block() {
-        let block = |base64: &str| {
-            format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")
-        };
-        // 30 08 (30 01 00) (30 00) (03 01 00), and the same with long forms of the lengths.
-        let (short, long) = (block("MAgwAQAwAAMBAA=="), block("MIEKMIIAAQAwAAMBAA=="));
-        let invalid = |n, label| format!("block {n} of ca_pem, labelled {label}, is not a valid");
-        let one = || invalid(1, "CERTIFICATE");
-        let no_certificate = || "it must be the PEM text, not a file name".to_owned();
+    fn ca_pem_contains_certificates_and_no_private_key() {
+        let block = |label: &str| format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n");
+        let certificate = block("CERTIFICATE");
+        let no_certificate = "it must be the PEM text, not a file name";
         for (pem, message) in [
-            (format!("# a comment\n{short}\n{long}"), String::new()),
-            (String::new(), no_certificate()),
-            ("/etc/ssl/certs/ca.pem".to_owned(), no_certificate()),
-            (block("aGVsbG8="), one()),
-            (block(""), one()),
-            (block("!"), one()),
-            (block("MAA="), one()),
-            (block("MIA="), one()),
-            (block("MII="), one()),
-            (block("MIQAAAAA"), one()),
-            // Wrong lengths, no content, and excess bytes inside and after the certificate.
-            (block("MAkwAQAwAAMBAA=="), one()),
-            (block("MAcwAQAwAAMBAA=="), one()),
-            (block("MAcwADAAAwEA"), one()),
-            (block("MAowAQAwAAMBAAUA"), one()),
-            (block("MAgwAQAwAAMBAAA="), one()),
-            (format!("{short}{}", block("MAA=")), invalid(2, "CERTIFICATE")),
-            (format!("{short}-----BEGIN CERTIFICATE-----\nMAA=\n"), invalid(2, "CERTIFICATE")),
-            (
-                "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n".to_owned(),
-                invalid(1, "PRIVATE KEY"),
-            ),
-            (format!("{short}-----BEGIN X\n"), invalid(2, r"X\u{a}")),
-            (short.replace("END", "BEGIN"), one()),
+            (certificate.clone(), ""),
+            (format!("text\n{certificate}more text\n{}", block("X509 CRL")), ""),
+            (format!("{}{certificate}", block("DH PARAMETERS")), ""),
+            (String::new(), no_certificate),
+            ("/etc/ssl/certs/ca.pem".to_owned(), no_certificate),
+            (block("X509 CRL"), no_certificate),
+            (certificate.clone() + &block("PRIVATE KEY"), "has a private key"),
+            (certificate.clone() + &block("RSA PRIVATE KEY"), "has a private key"),
+            (certificate.clone() + &block("EC PRIVATE KEY"), "has a private key"),
+            (certificate.replace("END", "BEGIN"), "not valid PEM"),
+            (certificate.replace("MAA=", "!"), "not valid PEM"),
         ] {
-            match Trust::from_pem(&pem) {
-                Ok(_) => assert_eq!(message, "", "{pem}"),
-                Err(error) => assert!(
-                    !message.is_empty() && error.to_string().contains(&message),
-                    "{pem}: {error}"
-                ),
+            let error = Tls::from_pem(pem.as_bytes()).err().map(|error| error.0);
+            match error {
+                None => assert_eq!(message, "", "{pem}"),
+                Some(error) => assert!(error.contains(message) && !message.is_empty(), "{error}"),
             }
         }
+        let latin_1 = [b"caf\xe9\n", certificate.as_bytes()].concat();
+        assert!(Tls::from_pem(&latin_1).is_ok());
     }
 }

@@ -2,18 +2,21 @@
 
 mod support;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use support::{stand_in, start_stand_in, watchdog};
 
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script")
+}
+
 fn cargo(command: &str, url: &str, password: &str) -> Output {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("build_script");
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args([command, "--quiet", "--locked", "--manifest-path"])
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/build_script/Cargo.toml"))
-        .env("CARGO_TARGET_DIR", target)
+        .args([command, "--quiet", "--locked", "--package=build-script"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("CARGO_TARGET_DIR", target())
         .env("FILES_BASE_URL", url)
         .env("FILES_USERNAME", stand_in::USERNAME)
         .env("FILES_PASSWORD", password)

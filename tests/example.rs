@@ -4,12 +4,11 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex};
 
 use support::stand_in::{DEVICE_ANSWER, VARIABLES};
-use support::{Server, accept_all, stand_in, start_stand_in, watchdog, without_proxies};
+use support::{Reply, Server, stand_in, start_stand_in, watchdog, without_proxies};
 
 /// The example, built by `cargo test`.
 fn example() -> Command {
@@ -62,8 +61,8 @@ fn assert_fails(output: &Output) -> String {
 fn without_variables_it_logs_in_at_a_stand_in() {
     let printed = assert_works(&run(None, ""));
     assert!(printed.starts_with("a stand-in for Files.com runs at http://127.0.0.1:"), "{printed}");
-    let attributes = "\nlanguage: en\nhome_path: home\nsite_id: 2\nread_only: false\n\
-                      timeout_at: 2026-11-22T18:00:00-05:00\nlogged out\n";
+    let attributes = "\nlanguage: \"en\"\nhome_path: \"home\"\n\
+                      timeout_at: \"2999-12-31T18:00:00-05:00\"\nlogged out\n";
     assert!(printed.ends_with(attributes), "{printed}");
     assert!(!printed.contains(stand_in::SESSION_ID), "{printed}");
 }
@@ -76,19 +75,23 @@ fn with_variables_it_logs_in_at_that_site() {
     assert!(printed.starts_with(&format!("logged in at {url}\n")), "{printed}");
     assert!(printed.ends_with("\nlogged out\n"), "{printed}");
 
-    for (method, code) in [("totp", "123456"), ("yubi", "123456"), ("webauthn", DEVICE_ANSWER)] {
-        let printed = assert_works(&run(Some([&url, method, "password"]), &format!("{code}\r\n")));
-        let start = format!("{method}: logged in at {url}\n");
+    for (user, method, code) in [
+        ("2fa", "totp", "123 456"),
+        ("yubi", "yubi", "123456"),
+        ("webauthn", "webauthn", DEVICE_ANSWER),
+    ] {
+        let printed = assert_works(&run(Some([&url, user, "password"]), &format!("{code}\r\n")));
+        let start = format!("code of [\"{method}\"]: logged in at {url}\n");
         assert!(printed.starts_with(&start), "{printed}");
     }
 
     let refused = assert_fails(&run(Some([&url, "username", "hunter2"]), ""));
     assert!(refused.starts_with("error: Invalid username or password"), "{refused}");
     assert!(!refused.contains("hunter2"), "{refused}");
-    for code in ["000000\n", ""] {
-        let refused = assert_fails(&run(Some([&url, "totp", "password"]), code));
-        assert!(refused.starts_with("error: Invalid username or password"), "{refused}");
-    }
+    // A wrong code, and the end of the input.
+    let refused = assert_fails(&run(Some([&url, "2fa", "password"]), "000000\n"));
+    assert!(refused.starts_with("Incorrect code ("), "{refused}");
+    assert!(refused.ends_with("error: no code was given\n"), "{refused}");
     let invalid = assert_fails(&run(Some(["http://mysite.test.invalid", "u", "p"]), ""));
     assert!(invalid.contains("use https"), "{invalid}");
 }
@@ -101,37 +104,28 @@ fn a_missing_variable_is_named() {
 }
 
 #[test]
-fn the_saved_session_is_private_and_removed_after_the_logout() {
+fn no_saved_session_is_left_behind_if_the_logout_is_refused() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("example_saves");
     let _ = fs::remove_dir_all(&dir);
     fs::create_dir_all(&dir).unwrap();
-    let files = |dir: &Path| -> Vec<PathBuf> {
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect()
-    };
-    // The saved sessions, as they are at the time of each logout.
-    let saved = Arc::new(Mutex::new(Vec::new()));
-    let (seen, watched) = (saved.clone(), dir.clone());
-    let server = Server::with(move |request| {
-        if request.line.starts_with("DELETE") {
-            for file in files(&watched) {
-                #[cfg(unix)]
-                {
-                    use std::os::unix::fs::PermissionsExt;
-                    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-                }
-                seen.lock().unwrap().push(fs::read_to_string(file).unwrap());
-            }
-        }
-        accept_all(request)
-    });
-    assert_works(&run_with(Some([&server.url(), "username", "password"]), "", &dir));
-    let expected = format!("{}\n{}\n", server.url(), stand_in::SESSION_ID);
-    assert_eq!(*saved.lock().unwrap(), [expected]);
-    assert!(files(&dir).is_empty());
+    // The server's text doesn't reach the terminal as it is.
+    let session = r#"{"id":"x","home_path":"\u001b[2J"}"#;
+    let server = Server::new([Reply::json(201, session), Reply::json(403, "{}")]);
+    let output = run_with(Some([&server.url(), "username", "password"]), "", &dir);
+    assert!(assert_fails(&output).starts_with("error: "));
+    assert!(!output.stdout.contains(&0x1b));
+    assert_eq!(fs::read_dir(&dir).unwrap().count(), 0);
     // One user agent for all requests.
     let requests = server.requests();
     assert_eq!(requests.len(), 2);
     assert!(requests.iter().all(|request| request.header("user-agent") == Some("my-tool/1.0")));
+}
+
+#[test]
+fn help_prints_a_usage_line() {
+    let output = example().arg("--help").output().unwrap();
+    assert_eq!(assert_works(&output), "usage: cargo run --example login [-- --serve]\n");
+    assert_eq!(example().arg("--other").output().unwrap().status.code(), Some(2));
 }
 
 #[test]

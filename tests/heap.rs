@@ -173,7 +173,11 @@ fn a_session_over_http_holds_at_most_36_kb_while_open_and_4_kb_after_the_logout(
     assert!(held.together <= 4_000 && held.left == 0, "{held:?}");
 }
 
-#[cfg(all(feature = "_tls", target_os = "linux", target_pointer_width = "64"))]
+#[cfg(all(
+    any(feature = "rustls", feature = "native-tls"),
+    target_os = "linux",
+    target_pointer_width = "64"
+))]
 mod https {
     use std::sync::Arc;
 

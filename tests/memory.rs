@@ -51,9 +51,9 @@ fn a_flood_is_not_read_into_memory() {
     ];
 
     let ordinary = Server::new([Reply::session()]);
-    Session::login(&ordinary.site(), &login()).unwrap();
+    let _ = Session::login(&ordinary.site(), &login()).unwrap();
     peak();
-    Session::login(&ordinary.site(), &login()).unwrap();
+    let _ = Session::login(&ordinary.site(), &login()).unwrap();
     let normal = peak();
     for (name, flood) in floods {
         let server = Server::new([flood]);

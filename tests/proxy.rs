@@ -8,8 +8,7 @@ use std::{env, thread};
 use files_session::{ErrorKind, Session, Site};
 use support::tunnel::Tunnel;
 use support::{
-    ClosedPort, PROXY_VARIABLES, Reply, Server, accept_all, assert_passes, closed_port, login,
-    rerun_self, stand_in,
+    ClosedPort, PROXY_VARIABLES, Reply, Server, accept_all, closed_port, in_child, login, stand_in,
 };
 
 /// A site that only a proxy can reach, over plain http.
@@ -66,24 +65,17 @@ fn bytes_after_the_proxys_response_are_not_the_response_to_the_request() {
 
 // The environment
 
-/// The address of the site, for a test that runs itself again in another environment.
-const URL: &str = "FILES_SESSION_TEST_URL";
-
-/// Logs in and out in the environment of this process, and prints the result.
-fn print_result(url: &str) {
-    let site = Site::new(url).allow_http().retries(0);
-    match Session::login(&site, &login()).and_then(|session| session.logout()) {
-        Ok(()) => println!("logged out"),
-        Err(error) => println!("{error}"),
-    }
-}
-
-/// What [`print_result`] prints if the test `name` runs again with these variables.
-fn result_with(name: &str, url: &str, variables: &[(&str, impl AsRef<str>)]) -> String {
-    let variables = variables.iter().map(|(name, value)| (name, value.as_ref()));
-    let output = rerun_self(&[], name).env(URL, url).envs(variables).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+/// The result of a login and logout, in another process with these variables.
+fn result_with(test: &str, url: &str, variables: &[(&str, impl AsRef<str>)]) -> String {
+    let mut all = vec![("URL", url)];
+    all.extend(variables.iter().map(|(name, value)| (*name, value.as_ref())));
+    in_child(test, &[], &all, || {
+        let site = Site::new(&env::var("URL").unwrap()).allow_http().retries(0);
+        match Session::login(&site, &login()).and_then(|session| session.logout()) {
+            Ok(()) => println!("logged out"),
+            Err(error) => println!("{error}"),
+        }
+    })
 }
 
 /// A non-loopback address of this machine, with a closed port.
@@ -96,20 +88,17 @@ fn refusing_proxy() -> Server {
     Server::new([Reply::raw("HTTP/1.1 403 Forbidden\r\n\r\n").then_close()])
 }
 
-#[cfg(feature = "_tls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 fn lines(proxy: &Server) -> Vec<String> {
     proxy.requests().into_iter().map(|request| request.line).collect()
 }
 
-#[cfg(feature = "_tls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
 fn the_environment_names_the_proxy_and_its_exceptions() {
-    if let Ok(url) = env::var(URL) {
-        return print_result(&url);
-    }
     let this = "the_environment_names_the_proxy_and_its_exceptions";
     let closed = closed_port();
-    let direct = format!("no connection to 0.0.0.0:{}: ", closed.addr.port());
+    let direct = format!("no connection to 0.0.0.0:{} (", closed.addr.port());
     for (scheme, variable, exceptions, is_used) in [
         ("https", "https_proxy", "", true),
         ("https", "ALL_PROXY", "", true),
@@ -124,7 +113,7 @@ fn the_environment_names_the_proxy_and_its_exceptions() {
         if is_used {
             let target = format!("CONNECT 0.0.0.0:{}", closed.addr.port());
             assert_eq!(lines(&proxy), [target], "{variable}: {text}");
-            assert!(text.contains(&format!("through the proxy {}: ", proxy.addr)), "{text}");
+            assert!(text.contains(&format!("through the proxy {} (", proxy.addr)), "{text}");
         } else {
             assert!(proxy.requests().is_empty() && text.contains(&direct), "{variable}: {text}");
         }
@@ -133,9 +122,6 @@ fn the_environment_names_the_proxy_and_its_exceptions() {
 
 #[test]
 fn a_loopback_host_never_uses_the_environments_proxy() {
-    if let Ok(url) = env::var(URL) {
-        return print_result(&url);
-    }
     let this = "a_loopback_host_never_uses_the_environments_proxy";
     let server = Server::with(accept_all);
     let proxy = refusing_proxy();
@@ -159,9 +145,6 @@ fn a_loopback_host_never_uses_the_environments_proxy() {
 
 #[test]
 fn an_invalid_proxy_of_the_environment_is_never_bypassed() {
-    if let Ok(url) = env::var(URL) {
-        return print_result(&url);
-    }
     let this = "an_invalid_proxy_of_the_environment_is_never_bypassed";
     let site = Server::with(accept_all);
     let url = format!("http://0.0.0.0:{}", site.addr.port());
@@ -184,56 +167,52 @@ fn an_invalid_proxy_of_the_environment_is_never_bypassed() {
 #[test]
 #[allow(unsafe_code, reason = "environment variables are set")]
 fn the_environments_proxy_is_read_when_a_call_connects() {
-    let Ok(url) = env::var(URL) else {
-        let server = Server::new([
-            Reply::session(),
-            Reply::http(201, "Connection: close\r\n", stand_in::SESSION),
-            Reply::no_content(),
-        ]);
-        let tunnel = Tunnel::to(server.addr);
-        let url = format!("http://0.0.0.0:{}", server.addr.port());
-        let this = "the_environments_proxy_is_read_when_a_call_connects";
-        assert_passes(rerun_self(&[], this).env(URL, url).env("TUNNEL", tunnel.url()));
-        assert_eq!(server.methods(), ["POST", "POST", "DELETE", "DELETE"]);
-        let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
-        assert_eq!(connections, [0, 1, 0, 2]);
-        assert_eq!(tunnel.heads().len(), 1);
-        return;
-    };
-    let set = |value: &str| {
-        // SAFETY: this process runs this test only, and no other thread uses the environment.
-        unsafe { env::set_var("http_proxy", value) };
-    };
-    let site = Site::new(&url).allow_http().retries(0);
-    let [kept, closed] = [(); 2].map(|()| Session::login(&site, &login()).unwrap());
-    set("no address at all");
-    assert_eq!(Session::login(&site, &login()).unwrap_err().kind(), ErrorKind::InvalidInput);
-    assert_eq!(Session::resume(&site, "id").unwrap_err().kind(), ErrorKind::InvalidInput);
-    // The open connection is used as it is.
-    kept.logout().unwrap();
-    // The other connection was closed, so this logout makes a new one.
-    assert_eq!(closed.logout().unwrap_err().kind(), ErrorKind::InvalidInput);
-    set(&env::var("TUNNEL").unwrap());
-    closed.logout().unwrap();
+    let server = Server::new([
+        Reply::session(),
+        Reply::http(201, "Connection: close\r\n", stand_in::SESSION),
+        Reply::no_content(),
+    ]);
+    let tunnel = Tunnel::to(server.addr);
+    let url = format!("http://0.0.0.0:{}", server.addr.port());
+    let test = "the_environments_proxy_is_read_when_a_call_connects";
+    in_child(test, &[], &[("URL", &url), ("TUNNEL", &tunnel.url())], || {
+        let set = |value: &str| {
+            // SAFETY: this process runs this test only, and no other thread uses the environment.
+            unsafe { env::set_var("http_proxy", value) };
+        };
+        let site = Site::new(&env::var("URL").unwrap()).allow_http().retries(0);
+        let [kept, closed] = [(); 2].map(|()| Session::login(&site, &login()).unwrap());
+        set("no address at all");
+        assert_eq!(Session::login(&site, &login()).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(Session::resume(&site, "id").unwrap_err().kind(), ErrorKind::InvalidInput);
+        // The open connection is used as it is.
+        kept.logout().unwrap();
+        // The other connection was closed, so this logout makes a new one.
+        assert_eq!(closed.logout().unwrap_err().kind(), ErrorKind::InvalidInput);
+        set(&env::var("TUNNEL").unwrap());
+        closed.logout().unwrap();
+    });
+    assert_eq!(server.methods(), ["POST", "POST", "DELETE", "DELETE"]);
+    let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 1, 0, 2]);
+    assert_eq!(tunnel.heads().len(), 1);
 }
 
 #[test]
 fn a_setting_replaces_the_environments_proxy() {
-    if env::var_os(URL).is_none() {
-        let this = "a_setting_replaces_the_environments_proxy";
-        assert_passes(rerun_self(&[], this).env(URL, "").env("all_proxy", "no address at all"));
-        return;
-    }
-    let closed = closed_port();
-    let site = || Site::new(&refusing("http", &closed)).allow_http().retries(0);
-    let kind = |site: Site| Session::login(&site, &login()).unwrap_err().kind();
-    assert_eq!(kind(site()), ErrorKind::InvalidInput);
-    // The connection goes to the site itself.
-    assert_eq!(kind(site().no_proxy()), ErrorKind::Connect);
-    let server = Server::with(accept_all);
-    let proxy = Tunnel::to(server.addr);
-    Session::login(&site().proxy(&proxy.url()), &login()).unwrap().logout().unwrap();
-    assert_eq!(proxy.heads().len(), 1);
+    let test = "a_setting_replaces_the_environments_proxy";
+    in_child(test, &[], &[("all_proxy", "no address at all")], || {
+        let closed = closed_port();
+        let site = || Site::new(&refusing("http", &closed)).allow_http().retries(0);
+        let kind = |site: Site| Session::login(&site, &login()).unwrap_err().kind();
+        assert_eq!(kind(site()), ErrorKind::InvalidInput);
+        // The connection goes to the site itself.
+        assert_eq!(kind(site().no_proxy()), ErrorKind::Connect);
+        let server = Server::with(accept_all);
+        let proxy = Tunnel::to(server.addr);
+        Session::login(&site().proxy(&proxy.url()), &login()).unwrap().logout().unwrap();
+        assert_eq!(proxy.heads().len(), 1);
+    });
 }
 
 // Failures
@@ -247,7 +226,7 @@ fn a_refusal_of_the_proxy_is_reported_as_the_proxys_and_not_retried() {
         let error = Session::login(&site, &login()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Connect, "{error}");
         let text = error.to_string();
-        assert!(text.contains(&format!("through the proxy {}: ", proxy.addr)), "{text}");
+        assert!(text.contains(&format!("through the proxy {} (", proxy.addr)), "{text}");
         assert!(text.contains(&status[..3]), "{text}");
         let all = format!("{error:#?} {site:?}");
         assert!(!all.contains("hunter2") && !all.contains("dXNlcj"), "{all}");
@@ -268,7 +247,8 @@ fn a_failure_of_the_proxy_is_reported_as_the_proxys_and_nothing_was_sent() {
         (drip(&"x".repeat(999)), Connect, "is not HTTP", 2),
         (Reply::nothing().then_close(), Connect, "through the proxy", 2),
         (Reply::raw("HTTP/1.1 200 O").then_close(), Connect, "through the proxy", 2),
-        (Reply::nothing().then_reset(), Connect, "connection reset", 4),
+        (Reply::raw(format!("HTTP/1.1 200 O\r\nX: {}", "y".repeat(20_000))), Connect, "16 KiB", 2),
+        (Reply::nothing().then_reset(), Connect, "onnection reset", 4),
         (Reply::nothing().then_silence(), Timeout, "within 1s (connect_timeout)", 4),
         (drip(endless_header), Timeout, "within 1s (connect_timeout)", 4),
     ];
@@ -292,7 +272,7 @@ fn a_failure_of_the_proxy_is_reported_as_the_proxys_and_nothing_was_sent() {
     thread::scope(|scope| replies.map(|row| scope.spawn(move || check(row))).map(drop));
 }
 
-#[cfg(feature = "_tls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 #[test]
 fn an_https_proxy_is_reached_over_tls() {
     use support::tls::{Ca, VALID};
@@ -302,7 +282,7 @@ fn an_https_proxy_is_reached_over_tls() {
     let site = elsewhere().proxy(&proxy.url());
     for (site, expected) in [
         (site.clone(), format!("no trusted TLS connection to the proxy {}", proxy.addr)),
-        (site.ca_pem(&ca.pem()), format!("through the proxy {}: ", proxy.addr)),
+        (site.ca_pem(&ca.pem()), format!("through the proxy {} (", proxy.addr)),
     ] {
         let error = Session::login(&site, &login()).unwrap_err();
         // `Tls` is only for failures of the site.
@@ -325,7 +305,7 @@ fn an_unreachable_proxy_is_reported_as_the_proxys() {
 
 // Regions
 
-#[cfg(feature = "_tls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod regions {
     use super::support::Request;
     use super::support::tls::{Ca, VALID};

@@ -18,88 +18,107 @@ fn api(reply: Reply) -> ApiError {
 }
 
 #[test]
-fn the_kind_comes_from_the_name_then_the_group_then_the_status() {
-    use ErrorKind::*;
-    for (status, error_type, kind) in [
-        (401, "not-authenticated/invalid-username-or-password", InvalidCredentials),
-        (401, "not-authenticated/invalid-credentials", InvalidCredentials),
-        (401, "not-authenticated/one-time-password-incorrect", OtpIncorrect),
-        (401, "not-authenticated/invalid-or-expired-code", OtpIncorrect),
-        (401, "not-authenticated/two-factor-authentication-error", TwoFactorRequired),
-        (403, "not-authorized/two-factor-authentication-required", TwoFactorRequired),
-        (401, "not-authenticated/two-factor-authentication-setup-expired", NotAuthenticated),
-        (401, "not-authenticated/locked-out", LockedOut),
-        (401, "not-authenticated/lockout-region-mismatch", RegionMismatch),
-        (401, "not-authenticated/invalid-session", InvalidSession),
-        (401, "401-two-factor-authentication-error", TwoFactorRequired),
-        (401, "not-a-status-locked-out", NotAuthenticated),
-        (401, "not-authenticated/authentication-required", NotAuthenticated),
-        (401, "not-authenticated/additional-authentication-required", NotAuthenticated),
-        (401, "not-authenticated/api-key-sessions-not-supported", NotAuthenticated),
-        (403, "not-authorized/password-change-required", NotAuthorized),
-        (403, "not-authorized/contact-admin-for-password-change-help", NotAuthorized),
-        (403, "not-authorized/cannot-login-while-using-key", NotAuthorized),
-        (403, "not-authorized/must-authenticate-with-api-key", NotAuthorized),
-        (403, "not-authorized/recaptcha-failed", NotAuthorized),
-        (429, "rate-limited/too-many-login-attempts", RateLimited),
-        (429, "rate-limited/too-many-concurrent-logins", RateLimited),
-        (422, "processing-failure/two-factor-authentication-code-already-sent", ProcessingFailure),
-        (503, "service-unavailable/site-disabled", ServiceUnavailable),
-        (503, "service-unavailable/migration-in-progress", ServiceUnavailable),
-        (402, "site-configuration/account-overdue", SiteConfiguration),
-        (402, "site-configuration/trial-expired", SiteConfiguration),
-        (400, "bad-request/anything", BadRequest),
-        (404, "not-found/new-name", NotFound),
-        // A name with a kind of its own, in another group.
-        (422, "bad-request/invalid-username-or-password", InvalidCredentials),
-        (403, "not-authorized/invalid-credentials", InvalidCredentials),
-        (422, "bad-request/one-time-password-incorrect", OtpIncorrect),
-        (422, "processing-failure/invalid-or-expired-code", OtpIncorrect),
-        (403, "not-authorized/two-factor-authentication-error", TwoFactorRequired),
-        (403, "not-authorized/locked-out", LockedOut),
-        (403, "not-authorized/lockout-region-mismatch", RegionMismatch),
-        (403, "not-authorized/invalid-session", InvalidSession),
-        (403, "not-authorized/authentication-required", NotAuthenticated),
-        (403, "new-group/authentication-required", NotAuthenticated),
-        // The eight groups, with another group's status.
-        (503, "bad-request/x", BadRequest),
-        (418, "not-authenticated/x", NotAuthenticated),
-        (418, "not-authorized/x", NotAuthorized),
-        (418, "not-found/x", NotFound),
-        (418, "processing-failure/x", ProcessingFailure),
-        (418, "rate-limited/x", RateLimited),
-        (418, "service-unavailable/x", ServiceUnavailable),
-        (418, "site-configuration/x", SiteConfiguration),
-        (418, "not-authenticated", NotAuthenticated),
-        (401, "not-authenticated/new-name", NotAuthenticated),
-        (418, "bad-request/a/b", BadRequest),
-        (403, "new-group/new-name", NotAuthorized),
-        (429, "invalid-session", RateLimited),
-        (500, "/", ServiceUnavailable),
-        (401, "", NotAuthenticated),
+fn a_refusal_has_the_kind_of_its_type_or_its_status() {
+    for (status, body, kind, error_type) in [
+        (
+            401,
+            r#"{"type":"not-authenticated/locked-out"}"#,
+            ErrorKind::LockedOut,
+            Some("not-authenticated/locked-out"),
+        ),
+        (403, r#"{"type":"new-group/x"}"#, ErrorKind::NotAuthorized, Some("new-group/x")),
+        (404, "{}", ErrorKind::NotFound, None),
     ] {
-        let error = refused(Reply::json(status, format!(r#"{{"type":"{error_type}"}}"#)));
-        assert_eq!(error.kind(), kind, "{status} {error_type}");
+        let error = refused(Reply::json(status, body));
         let api = error.api().unwrap();
-        assert_eq!(api.error_type.as_deref().unwrap_or_default(), error_type);
+        assert_eq!((error.kind(), api.error_type.as_deref()), (kind, error_type));
         assert_eq!((api.status, error.http_status()), (status, Some(status)));
     }
-    for (status, kind) in [
-        (400, BadRequest),
-        (401, NotAuthenticated),
-        (403, NotAuthorized),
-        (404, NotFound),
-        (405, BadRequest),
-        (422, ProcessingFailure),
-        (429, RateLimited),
-        (499, BadRequest),
-        (500, ServiceUnavailable),
-        (502, ServiceUnavailable),
-        (503, ServiceUnavailable),
-        (599, ServiceUnavailable),
+}
+
+/// Whether the site may have carried out the request, and whether the same call may succeed later.
+#[test]
+fn an_error_says_what_is_known() {
+    use ErrorKind::*;
+    let typed = |status, error_type: &str| {
+        let body = format!(r#"{{"type":"{error_type}"}}"#);
+        Server::new([Reply::json(status, body)]).site()
+    };
+    let sends = |reply: Reply| Server::new([reply.then_close()]).site();
+    let created = |body: &str| Reply::http(201, "", body);
+    let through = |reply: &str| {
+        let proxy = Server::new([Reply::raw(reply).then_close()]);
+        Site::new("http://mysite.test.invalid").allow_http().proxy(&proxy.url())
+    };
+    let second = Duration::from_secs(1);
+    let silent = || Server::new([Reply::nothing().then_silence()]).site().timeout(second);
+    let closed = closed_port();
+    for (what, site, kind, outcome_unknown, is_transient) in [
+        ("an invalid setting", Site::new("ftp://x"), InvalidInput, false, false),
+        ("a name", Site::new("http://x.invalid").allow_http().no_proxy(), Connect, false, true),
+        ("a closed port", Site::new(&closed.url()), Connect, false, true),
+        ("a proxy's refusal", through("HTTP/1.1 407 P\r\n\r\n"), Connect, false, false),
+        ("a limit for connecting", silent().connect_timeout(Duration::ZERO), Timeout, false, true),
+        ("silence", silent(), Timeout, true, true),
+        ("a break", sends(Reply::nothing()), Transport, true, true),
+        ("no HTTP", sends(Reply::raw("SSH-2.0\r\n\r\n")), Transport, true, true),
+        (
+            "a large header",
+            sends(Reply::http(201, &format!("X: {}\r\n", "x".repeat(20_000)), "")),
+            Transport,
+            true,
+            true,
+        ),
+        (
+            "a broken success",
+            sends(Reply::raw("HTTP/1.1 201 C\r\nContent-Length: 9\r\n\r\n{")),
+            Transport,
+            true,
+            true,
+        ),
+        ("no session", sends(created("{}")), UnexpectedResponse, true, false),
+        ("a page", sends(created("<html>")), UnexpectedResponse, true, false),
+        ("a large body", sends(created(&" ".repeat(70_000))), UnexpectedResponse, true, false),
+        ("101", sends(Reply::raw("HTTP/1.1 101 S\r\n\r\n")), UnexpectedResponse, false, false),
+        ("302", sends(Reply::http(302, "Location: /x\r\n", "")), UnexpectedResponse, false, false),
+        ("a page's 404", sends(Reply::http(404, "", "<html>")), UnexpectedResponse, false, false),
+        ("a page's 502", sends(Reply::http(502, "", "<html>")), UnexpectedResponse, true, true),
+        ("600", sends(Reply::json(600, "{}")), UnexpectedResponse, true, true),
+        ("429", sends(Reply::json(429, "{}")), RateLimited, true, true),
+        ("500", sends(Reply::json(500, "{}")), ServiceUnavailable, true, true),
+        ("a typed 422", typed(422, "rate-limited/too-many-requests"), RateLimited, true, true),
+        ("another", typed(422, "service-unavailable/x"), ServiceUnavailable, true, true),
+        (
+            "a disabled site",
+            typed(422, "service-unavailable/site-disabled"),
+            SiteConfiguration,
+            false,
+            false,
+        ),
+        (
+            "a disabled site's 503",
+            typed(503, "service-unavailable/site-disabled"),
+            SiteConfiguration,
+            false,
+            false,
+        ),
+        ("a refusal", typed(401, "not-authenticated/locked-out"), LockedOut, false, false),
+        ("a 408", sends(Reply::json(408, "{}")), BadRequest, false, false),
     ] {
-        assert_eq!(refused(Reply::json(status, "{}")).kind(), kind, "{status}");
+        let error = Session::login(&site.retries(0), &login()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{what}: {error}");
+        assert_eq!(error.outcome_unknown(), outcome_unknown, "{what}: {error}");
+        assert_eq!(error.is_transient(), is_transient, "{what}: {error}");
     }
+}
+
+#[test]
+fn a_later_refusal_does_not_make_the_outcome_known() {
+    let server = Server::new([Reply::http(503, "", ""), Reply::json(403, "{}")]);
+    let session = Session::resume(&server.site(), "id").unwrap();
+    let error = session.logout().unwrap_err();
+    assert_eq!(error.http_status(), Some(403));
+    assert!(error.outcome_unknown() && !error.is_transient());
 }
 
 #[test]
@@ -109,6 +128,11 @@ fn a_refusal_is_read_leniently() {
         (r"{}", None, None, None),
         (r#" { "error" : "Invalid username or password" } "#, None, None, Some(wrong)),
         (r#"{"title":"T","error":null}"#, None, Some("T"), None),
+        (r#"{"error":{"message":"m","code":7}}"#, None, None, Some("m")),
+        (r#"{"error":[{"message":"m"},{"message":"n"}]}"#, None, None, Some("m")),
+        (r#"{"error":["m"]}"#, None, None, Some("m")),
+        (r#"{"error":[],"errors":["m"]}"#, None, None, Some("m")),
+        (r#"{"errors":[{"error":{"message":"m"}}]}"#, None, None, Some("m")),
         (r#"{"type":1,"title":[],"error":{},"errors":7,"data":"d"}"#, None, None, None),
         (r#"{"type":"not-authenticated/locked-out","http-code":401}"#, Some(locked), None, None),
         (r#"{"type":"not-authenticated/locked-out","http-code":"401"}"#, Some(locked), None, None),
@@ -280,7 +304,9 @@ fn retry_after_is_read_in_seconds() {
     for (headers, wait) in [
         ("Retry-After: 3600\r\n", Some(3600)),
         ("Retry-After: 0\r\n", Some(0)),
-        ("Retry-After: 99999999999999999999\r\n", Some(u64::MAX)),
+        ("Retry-After: 31536000\r\n", Some(31_536_000)),
+        ("Retry-After: 31536001\r\n", None),
+        ("Retry-After: 99999999999999999999\r\n", None),
         ("Retry-After: Sun, 22 Nov 2026 13:00:00 GMT\r\n", None),
         ("Retry-After: soon\r\n", None),
         ("Retry-After: 1.5\r\n", None),
@@ -322,7 +348,7 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
         (
             json(401, "not-authenticated/one-time-password-incorrect", ""),
             "The server's words (not-authenticated/one-time-password-incorrect, HTTP 401): \
-             the code is wrong or expired; log in again with a new one",
+             the code is wrong or expired; answer again with a new one",
         ),
         (
             json(401, "not-authenticated/locked-out", ""),
@@ -399,11 +425,13 @@ fn a_sentence_contains_what_happened_and_what_to_do() {
         ),
         (
             Reply::http(404, "", "<html>"),
-            "the response (HTTP 404) is not from the Files.com API: is this a Files.com site?",
+            "the response (HTTP 404) is a page, and not from the Files.com API: give the site's own \
+             address, without a path, such as https://mysite.files.com",
         ),
         (
-            Reply::http(201, "", "<html>"),
-            "the response (HTTP 201) is not from the Files.com API: is this a Files.com site?",
+            Reply::http(201, "", "\u{feff} <!DOCTYPE html>"),
+            "the response (HTTP 201) is a page, and not from the Files.com API: give the site's own \
+             address, without a path, such as https://mysite.files.com",
         ),
         (
             Reply::http(301, "Location: https://user:pw@other.example/a?token=secret#b\r\n", ""),
@@ -469,24 +497,25 @@ fn an_address_that_cannot_be_used_is_refused_before_anything_is_sent() {
     assert_eq!(proxy.connections(), 0);
 }
 
-#[cfg(not(feature = "_tls"))]
+#[cfg(not(any(feature = "rustls", feature = "native-tls")))]
 #[test]
 fn https_without_tls_is_refused_before_anything_is_sent() {
     let error = Session::login(&Site::default(), &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("turn on its feature rustls"), "{error}");
+    assert!(error.to_string().contains("enable its feature rustls"), "{error}");
 }
 
 #[test]
-fn a_failed_connection_has_a_source_that_the_sentence_does_not_repeat() {
+fn the_sentence_of_a_failed_connection_has_the_cause() {
     let closed = closed_port();
-    let site = Site::new(&closed.url()).retries(0);
-    let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connect);
-    let source = error.source().unwrap();
-    assert!(!error.to_string().contains(&source.to_string()), "{error}");
-    assert!(error.to_string().starts_with("no connection to 127.0.0.1:"), "{error}");
-    assert!(error.to_string().contains("refused"), "{error}");
+    let error = Session::login(&Site::new(&closed.url()).retries(0), &login()).unwrap_err();
+    let cause = std::io::Error::from_raw_os_error(if cfg!(windows) { 10061 } else { 111 });
+    if cfg!(any(target_os = "linux", windows)) {
+        let advice = "check the address and the network";
+        let sentence = format!("no connection to {} ({cause}): {advice}", closed.addr);
+        assert_eq!(error.to_string(), sentence);
+    }
+    assert!(error.source().is_none());
 }
 
 #[test]
@@ -553,7 +582,7 @@ fn a_408_counts_as_no_response_only_on_a_kept_connection() {
 }
 
 /// Regions: sites under files.com, over https, at one server behind a proxy.
-#[cfg(feature = "_tls")]
+#[cfg(any(feature = "rustls", feature = "native-tls"))]
 mod regions {
     use super::support::tls::{Ca, VALID};
     use super::support::tunnel::Tunnel;

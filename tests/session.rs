@@ -2,10 +2,11 @@
 
 mod support;
 
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use files_session::{ApiError, Canceller, Error, ErrorKind, Login, Session, Site, TwoFactor};
 use support::{Reply, Server, accept_all, login, stand_in, start_stand_in};
@@ -17,10 +18,10 @@ fn log_in(body: impl AsRef<[u8]>) -> Result<Session, Error> {
     Session::login(&Server::new([Reply::json(201, body)]).site(), &login())
 }
 
-/// The number of attributes that are absent.
+/// The number of attributes that are absent: `Debug` shows the others, and the id.
 fn absent(session: &Session) -> usize {
     let text = format!("{session:?}");
-    text.split(", site: ").next().unwrap().matches(": None").count()
+    1 + ATTRIBUTES - text.split("site: Site").next().unwrap().matches(": ").count()
 }
 
 #[test]
@@ -35,7 +36,7 @@ fn login_and_logout_work_against_the_stand_in() {
 #[test]
 fn a_login_is_one_post() {
     let server = Server::new([Reply::session()]);
-    Session::login(&server.site(), &Login::new("u", "p")).unwrap();
+    let _ = Session::login(&server.site(), &Login::new("u", "p")).unwrap();
     let requests = server.requests();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].line, "POST /api/rest/v1/sessions");
@@ -46,6 +47,7 @@ fn a_login_is_one_post() {
     let agent = concat!("files-session/", env!("CARGO_PKG_VERSION"));
     let expected = [
         ("accept", "application/json"),
+        ("accept-encoding", "identity"),
         ("content-length", "31"),
         ("content-type", "application/json"),
         ("host", &host),
@@ -68,6 +70,7 @@ fn a_logout_is_one_delete() {
     let agent = concat!("files-session/", env!("CARGO_PKG_VERSION"));
     let expected = [
         ("accept", "application/json"),
+        ("accept-encoding", "identity"),
         ("connection", "close"),
         ("host", &host),
         ("user-agent", agent),
@@ -84,13 +87,14 @@ fn any_character_arrives_unchanged() {
     let server = Server::new([Reply::session()]);
     for secret in ["", "\"", "\\", "\\u0000", "a\0b", " \r\n", "p@ss wörd 🔑", &every, &long] {
         let login = Login::new(secret, secret).otp(secret).partial_session_id(secret);
-        Session::login(&server.site(), &login).unwrap();
+        let _ = Session::login(&server.site(), &login).unwrap();
         let body = server.requests().pop().unwrap().body;
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         for name in ["username", "password", "partial_session_id"] {
             assert_eq!(body[name], secret, "{name}");
         }
-        assert_eq!(body["otp"], secret.trim());
+        let typed: String = secret.split_whitespace().collect();
+        assert_eq!(body["otp"], typed);
     }
 }
 
@@ -163,7 +167,7 @@ fn every_attribute_is_a_field() {
     assert_eq!(session.allowed_2fa_method_yubi, Some(false));
     assert_eq!(session.use_provided_modified_at, Some(true));
     assert_eq!(session.windows_mode_ftp, Some(false));
-    assert_eq!(session.timeout_at, text("2026-11-22T18:00:00-05:00"));
+    assert_eq!(session.timeout_at, text("2999-12-31T18:00:00-05:00"));
     assert_eq!(session.home_path, text("home"));
     assert_eq!(session.allowed_2fa_method_webauthn, Some(true));
     assert_eq!(absent(&session), 0);
@@ -282,7 +286,7 @@ fn a_byte_order_mark_is_skipped() {
 #[test]
 fn a_status_of_200_is_accepted_for_a_login() {
     let server = Server::new([Reply::json(200, stand_in::SESSION)]);
-    Session::login(&server.site(), &login()).unwrap();
+    let _ = Session::login(&server.site(), &login()).unwrap();
 }
 
 #[test]
@@ -431,6 +435,64 @@ fn a_second_factor_is_answered_at_the_host_that_asked() {
 }
 
 #[test]
+fn a_challenge_can_be_answered_again_after_a_wrong_code() {
+    let of_type = |error_type: &str| {
+        let data = r#"{"two_factor_authentication_methods":["totp"],"partial_session_id":"p"}"#;
+        Reply::json(401, format!(r#"{{"type":"not-authenticated/{error_type}","data":{data}}}"#))
+    };
+    let wrong = Reply::json(401, r#"{"type":"not-authenticated/one-time-password-incorrect"}"#);
+    let challenge = of_type("two-factor-authentication-error");
+    let server = Server::new([challenge, wrong, Reply::session()]);
+    let error = Session::login(&server.site(), &login()).unwrap_err();
+    let answer =
+        |code| Session::login(&server.site(), &login().answer(error.two_factor().unwrap(), code));
+    assert_eq!(answer("000 000").unwrap_err().kind(), ErrorKind::OtpIncorrect);
+    assert_eq!(answer("817 293").unwrap().id, stand_in::SESSION_ID);
+    let otp = |n: usize| server.requests()[n].body.split(r#""otp":""#).nth(1).map(str::to_owned);
+    assert_eq!((otp(1).unwrap(), otp(2).unwrap()), ("000000\"}".into(), "817293\"}".into()));
+}
+
+#[test]
+fn the_site_of_a_session_is_the_address_where_it_lives_with_all_settings() {
+    let server = Server::with(accept_all);
+    let site = server.site().language("de");
+    let session = Session::login(&site, &login()).unwrap();
+    assert_eq!((session.site().base_url(), session.base_url()), (site.base_url(), site.base_url()));
+    Session::resume(session.site(), &session.id).unwrap().logout().unwrap();
+    assert_eq!(server.requests()[1].header("accept-language"), Some("de"));
+}
+
+#[test]
+fn the_first_of_several_logouts_has_the_connection_and_each_its_own_limit() {
+    let (sender, sent) = channel();
+    let server = Server::with(move |request| match &*request.line {
+        "POST /api/rest/v1/sessions" => Reply::session(),
+        _ => Reply::nothing().notify(&sender).then_silence(),
+    });
+    let limit = Duration::from_secs(3);
+    let session = Session::login(&server.site().retries(0).timeout(limit), &login()).unwrap();
+    let log_out = |session: Session| {
+        let start = Instant::now();
+        let error = session.logout().unwrap_err();
+        (error.kind(), start.elapsed())
+    };
+    thread::scope(|scope| {
+        let first = scope.spawn(|| log_out(session.clone()));
+        sent.recv().unwrap();
+        thread::sleep(limit / 2);
+        let second = scope.spawn(|| log_out(session.clone()));
+        for call in [first, second] {
+            let (kind, took) = call.join().unwrap();
+            assert_eq!(kind, ErrorKind::Timeout);
+            // Half of the limit more if they shared it.
+            assert!((limit..limit * 4 / 3).contains(&took), "{took:?}");
+        }
+    });
+    let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
+    assert_eq!(connections, [0, 0, 1]);
+}
+
+#[test]
 fn the_data_of_a_refusal_is_kept() {
     let data = r#"{"two_factor_authentication_methods": ["u2f", 1, "new"],
         "partial_session_id" : "x", "u2f_sign_requests":[{"app_id":"a","challenge":"c\u0000\u2028",
@@ -498,8 +560,8 @@ fn the_auth_header_authenticates_another_request() {
 }
 
 #[test]
-fn public_types_are_send_and_sync() {
-    fn check<T: Send + Sync + 'static>() {}
+fn public_types_are_send_sync_and_unwind_safe() {
+    fn check<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
     check::<Session>();
     check::<Site>();
     check::<Error>();

@@ -3,11 +3,11 @@
 use std::ffi::c_char;
 use std::ptr;
 
-use super::edge::{call, call_for_session, free, guard, reference, required};
+use super::edge::{call, call_for_session, carry_on, free, guard, reference, required};
 use super::options::{Options, require_credentials};
 use super::{CCanceller, CError, CSession, OK, PANIC, invalid_argument};
 use crate::canceller::Canceller;
-use crate::error::TEXTS;
+use crate::error::{ErrorKind, TEXTS, TwoFactor};
 use crate::session::Session;
 
 /// # Safety
@@ -18,13 +18,21 @@ pub unsafe extern "C" fn files_session_login(
     session: *mut *mut CSession,
     error: *mut *mut CError,
 ) -> i32 {
+    let mut has_code = false;
     // SAFETY: the caller follows the header's rules.
-    unsafe {
+    let status = unsafe {
         call_for_session(session, error, &mut || {
             let options = Options::read(options)?;
+            has_code = options.has_code();
             Session::login(&options.site()?, &require_credentials(options.login()?)?)
         })
+    };
+    // The code can be given once more.
+    if has_code && status == ErrorKind::OtpIncorrect as i32 {
+        // SAFETY: the call has just written to `error`.
+        unsafe { carry_on(error, &TwoFactor::default()) };
     }
+    status
 }
 
 /// # Safety
@@ -52,6 +60,11 @@ pub unsafe extern "C" fn files_session_answer(
             Session::login(&options.site()?, &require_credentials(login)?)
         })
     };
+    // SAFETY: the challenge is valid, and the call has just written to `error`.
+    if let Some(challenge) = unsafe { challenge.as_ref() }.and_then(|old| old.two_factor.as_ref()) {
+        // SAFETY: as above.
+        unsafe { carry_on(error, challenge) };
+    }
     if let Some(challenge) = replaced {
         // SAFETY: a call returned it, and this one has just overwritten the caller's variable.
         unsafe { free(challenge) };

@@ -1,12 +1,11 @@
-//! The boundary between C and Rust: pointers come in, results go out, and neither a panic nor a
-//! thread cancellation crosses it.
+//! The boundary between C and Rust: pointers come in, results go out, and no panic crosses it.
 
 use std::ffi::{CStr, c_char};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 
 use super::{CError, CSession, OK, invalid_argument};
-use crate::error::Error;
+use crate::error::{Error, TwoFactor};
 use crate::session::Session;
 
 /// The value that a pointer points to.
@@ -63,11 +62,10 @@ pub(super) unsafe fn call(
     error: *mut *mut CError,
     work: &mut dyn FnMut() -> Result<(), Error>,
 ) -> i32 {
-    let _cancellation = NoCancellation::begin();
     // State that a panic leaves inconsistent is never used again.
     let failed = |error| Box::new(CError::from(error));
     let result = catch_unwind(AssertUnwindSafe(|| work().map_err(failed)))
-        .unwrap_or_else(|_| Err(Box::new(CError::panic())));
+        .unwrap_or_else(|panic| Err(Box::new(CError::panic(&*panic))));
     let status = result.as_ref().map_or_else(|error| error.status, |()| OK);
     if !error.is_null() {
         let out = result.err().map_or(ptr::null_mut(), Box::into_raw);
@@ -99,79 +97,28 @@ pub(super) unsafe fn call_for_session(
     }
 }
 
+/// Gives the error of a call a challenge, unless it has one of its own.
+///
+/// # Safety
+/// `error` is NULL, or a call has just written to it.
+pub(super) unsafe fn carry_on(error: *mut *mut CError, challenge: &TwoFactor) {
+    // SAFETY: the call has written NULL or an error that nothing else uses yet.
+    let error = unsafe { error.as_ref().and_then(|error| error.as_mut()) };
+    if let Some(error) = error.filter(|error| error.two_factor.is_none()) {
+        error.set_challenge(challenge);
+    }
+}
+
 /// Frees an object that the caller owns.
 ///
 /// # Safety
 /// `pointer` is NULL or came out of `Box::into_raw`, and nothing uses it any more.
 pub(super) unsafe fn free<T>(pointer: *mut T) {
-    let _cancellation = NoCancellation::begin();
     if !pointer.is_null() {
         // SAFETY: as the caller promises.
         guard((), || drop(unsafe { Box::from_raw(pointer) }));
     }
 }
-
-#[cfg(any(
-    target_vendor = "apple",
-    target_os = "linux",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-))]
-mod cancellation {
-    use std::ffi::c_int;
-
-    unsafe extern "C" {
-        fn pthread_setcancelstate(state: c_int, old: *mut c_int) -> c_int;
-    }
-
-    const PTHREAD_CANCEL_DISABLE: c_int = if cfg!(target_vendor = "apple") { 0 } else { 1 };
-
-    /// While it exists, this thread is not cancelled. Some C libraries cancel by unwinding the
-    /// stack, which aborts the process when it reaches Rust.
-    pub(crate) struct NoCancellation {
-        before: c_int,
-    }
-
-    impl NoCancellation {
-        pub(crate) fn begin() -> Self {
-            let mut before = 0;
-            // SAFETY: the state is one that POSIX names, and `before` is valid for a write.
-            unsafe { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &raw mut before) };
-            NoCancellation { before }
-        }
-    }
-
-    impl Drop for NoCancellation {
-        fn drop(&mut self) {
-            let mut ours = 0;
-            // SAFETY: the state is the one from before, and `ours` is valid for a write.
-            unsafe { pthread_setcancelstate(self.before, &raw mut ours) };
-        }
-    }
-}
-
-/// For systems without thread cancellation, such as Windows and Android.
-#[cfg(not(any(
-    target_vendor = "apple",
-    target_os = "linux",
-    target_os = "freebsd",
-    target_os = "dragonfly",
-    target_os = "netbsd",
-    target_os = "openbsd",
-)))]
-mod cancellation {
-    pub(crate) struct NoCancellation;
-
-    impl NoCancellation {
-        pub(crate) fn begin() -> Self {
-            NoCancellation
-        }
-    }
-}
-
-use cancellation::NoCancellation;
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +134,7 @@ mod tests {
             assert_eq!(call(&raw mut error, &mut || panic!("on purpose")), PANIC);
             assert_eq!(files_session_error_status(error), PANIC);
             let message = CStr::from_ptr(files_session_error_message(error)).to_str().unwrap();
-            assert!(message.contains("internal error in files-session"), "{message}");
+            assert_eq!(message, "internal error in files-session (on purpose): please report it");
             free(error);
             assert_eq!(call(ptr::null_mut(), &mut || panic!("on purpose")), PANIC);
 

@@ -4,7 +4,7 @@ use std::ffi::{CString, c_char, c_int};
 use std::ptr;
 
 use super::edge::guard;
-use super::{CError, CSession, OK};
+use super::{CError, CSession};
 
 /// Defines getters: the type they take a pointer to, the type they return, the value they return
 /// for NULL; then the name and the body of each.
@@ -50,12 +50,11 @@ getters! { CSession, c_int, -1;
     files_session_windows_mode_ftp: |s| yes_or_no(s.session.windows_mode_ftp),
 }
 
-getters! { CError, i32, OK;
-    files_session_error_status: |e| e.status,
-}
-
 getters! { CError, c_int, 0;
+    files_session_error_status: |e| e.status,
     files_session_error_http_status: |e| e.http_status.into(),
+    files_session_error_outcome_unknown: |e| e.outcome_unknown.into(),
+    files_session_error_is_transient: |e| e.is_transient.into(),
 }
 
 getters! { CError, i64, -1;
@@ -93,7 +92,7 @@ pub unsafe extern "C" fn files_session_error_method(
 pub unsafe extern "C" fn files_session_max_dir_listing_size(
     session: *const CSession,
     out: *mut i64,
-) -> bool {
+) -> c_int {
     // SAFETY: the caller keeps to the header.
     unsafe { number(session, out, |s| s.session.max_dir_listing_size) }
 }
@@ -101,7 +100,7 @@ pub unsafe extern "C" fn files_session_max_dir_listing_size(
 /// # Safety
 /// See `files_session.h`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn files_session_site_id(session: *const CSession, out: *mut i64) -> bool {
+pub unsafe extern "C" fn files_session_site_id(session: *const CSession, out: *mut i64) -> c_int {
     // SAFETY: the caller keeps to the header.
     unsafe { number(session, out, |s| s.session.site_id) }
 }
@@ -112,15 +111,15 @@ unsafe fn number(
     session: *const CSession,
     out: *mut i64,
     get: fn(&CSession) -> Option<i64>,
-) -> bool {
+) -> c_int {
     // SAFETY: as the caller promises.
     let session = unsafe { session.as_ref() };
-    let Some(number) = guard(None, || session.and_then(get)) else { return false };
+    let Some(number) = guard(None, || session.and_then(get)) else { return 0 };
     if !out.is_null() {
         // SAFETY: it is not NULL, so it is valid for a write.
         unsafe { out.write(number) };
     }
-    true
+    1
 }
 
 #[allow(clippy::ref_option, reason = "it keeps the tables short")]

@@ -6,13 +6,13 @@
 
 #![allow(unsafe_code)]
 
-use std::error::Error as _;
+use std::any::Any;
 use std::ffi::CString;
 
 use crate::canceller::Canceller;
-use crate::error::{Error, InvalidInput, TwoFactor};
+use crate::error::{Error, TwoFactor};
+use crate::input::InvalidInput;
 use crate::session::Session;
-use crate::text::Sanitized;
 
 mod calls;
 mod edge;
@@ -47,6 +47,8 @@ pub struct CError {
     status: i32,
     message: CString,
     http_status: u16,
+    outcome_unknown: bool,
+    is_transient: bool,
     error_type: Option<CString>,
     title: Option<CString>,
     site_message: Option<CString>,
@@ -81,13 +83,10 @@ impl From<Session> for CSession {
 impl From<Error> for CError {
     #[cold]
     fn from(error: Error) -> Self {
-        // C has no `source()`.
-        let message = match error.source() {
-            Some(source) => format!("{error} [{}]", Sanitized(&source.to_string())),
-            None => error.to_string(),
-        };
-        let mut out = CError::new(error.kind() as i32, &message);
+        let mut out = CError::new(error.kind() as i32, &error.to_string());
         out.http_status = error.http_status().unwrap_or(0);
+        out.outcome_unknown = error.outcome_unknown();
+        out.is_transient = error.is_transient();
         out.location = error.location().map(c_string);
         let Some(api) = error.api() else { return out };
         for (place, text) in [
@@ -104,9 +103,7 @@ impl From<Error> for CError {
             out.retry_after = i64::try_from(wait.as_secs()).unwrap_or(i64::MAX);
         }
         if let Some(two_factor) = &api.two_factor {
-            out.partial_session_id = two_factor.partial_session_id.as_deref().map(c_string);
-            out.methods = two_factor.methods.iter().map(|method| c_string(method)).collect();
-            out.two_factor = Some(two_factor.clone());
+            out.set_challenge(two_factor);
         }
         out
     }
@@ -117,8 +114,17 @@ impl CError {
         CError { status, message: c_string(message), retry_after: -1, ..CError::default() }
     }
 
-    fn panic() -> CError {
-        CError::new(PANIC, "internal error in files-session: please report it")
+    fn panic(panic: &(dyn Any + Send)) -> CError {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or(panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown");
+        let message = format!("internal error in files-session ({text}): please report it");
+        CError { outcome_unknown: true, ..CError::new(PANIC, &message) }
+    }
+
+    fn set_challenge(&mut self, two_factor: &TwoFactor) {
+        self.partial_session_id = two_factor.partial_session_id.as_deref().map(c_string);
+        self.methods = two_factor.methods.iter().map(|method| c_string(method)).collect();
+        self.two_factor = Some(two_factor.clone());
     }
 }
 
@@ -154,7 +160,7 @@ mod tests {
             format!("#define FILES_SESSION_VERSION_MAJOR {major}\n"),
             format!("#define FILES_SESSION_VERSION_MINOR {minor}\n"),
             format!("#define FILES_SESSION_VERSION_PATCH {patch}\n"),
-            format!("#define FILES_SESSION_VERSION \"{major}.{minor}.{patch}\"\n"),
+            format!("#define FILES_SESSION_VERSION_STRING \"{major}.{minor}.{patch}\"\n"),
             format!("#define FILES_SESSION_VERSION_NUMBER 0x{major:02x}{minor:02x}{patch:02x}\n"),
         ] {
             assert!(header.contains(&line), "{line}");

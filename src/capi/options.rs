@@ -1,6 +1,6 @@
 //! `files_session_options`: checked, and turned into a site and a login.
 
-use std::ffi::c_char;
+use std::ffi::{CStr, c_char};
 use std::mem::size_of;
 use std::slice;
 use std::time::Duration;
@@ -85,8 +85,12 @@ impl Options {
         if let Some(user_agent) = text(self.user_agent, "user_agent")? {
             site = site.user_agent(user_agent);
         }
-        if let Some(pem) = text(self.ca_pem, "ca_pem")? {
-            site = site.ca_pem(pem);
+        if !self.ca_pem.is_null() {
+            // SAFETY: it is not NULL, so it is a string that ends with a NUL.
+            site = match unsafe { CStr::from_ptr(self.ca_pem) }.to_bytes() {
+                b"system" => site.system_roots(),
+                pem => site.ca_pem_bytes(pem),
+            };
         }
         site = match text(self.proxy, "proxy")? {
             None => site,
@@ -106,11 +110,12 @@ impl Options {
         if self.retries != 0 {
             site = site.retries(u32::try_from(self.retries).unwrap_or(0));
         }
-        match self.allow_http {
-            0 => Ok(site),
-            1 => Ok(site.allow_http()),
-            _ => Err(invalid_argument("allow_http", "is neither 0 nor 1")),
-        }
+        Ok(if self.allow_http == 0 { site } else { site.allow_http() })
+    }
+
+    /// Whether the login has the code of a second factor.
+    pub(super) fn has_code(&self) -> bool {
+        !self.otp.is_null()
     }
 
     /// Who logs in. [`require_credentials`] checks whether that is enough.

@@ -1,9 +1,11 @@
 //! A site's refusal.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::kind::{ErrorKind, split_type};
+use crate::base_url::BaseUrl;
 use crate::text::{Sanitized, has_visible_text, redacted};
 
 /// A site's refusal: the facts, as the server sent them.
@@ -52,7 +54,7 @@ pub struct ApiError {
 /// match Session::login(site, &login) {
 ///     Err(error) if error.two_factor().is_some() => {
 ///         let two_factor = error.two_factor().unwrap();
-///         let code = ask(&two_factor.methods.join(" or "));
+///         let code = ask(&format!("{:?}", two_factor.methods)); // escapes the server's text
 ///         Session::login(site, &login.answer(two_factor, &code))
 ///     }
 ///     other => other,
@@ -68,8 +70,8 @@ pub struct TwoFactor {
     pub methods: Vec<String>,
     /// The id that ties the second request to the first. A secret, like a session id.
     pub partial_session_id: Option<String>,
-    /// The origin that asked. The answer is sent there.
-    pub(crate) challenge_origin: Option<String>,
+    /// The address that asked. The answer is sent there.
+    pub(crate) asked_by: Option<Arc<BaseUrl>>,
 }
 
 impl ApiError {
@@ -121,34 +123,29 @@ impl ApiError {
 
     /// What the caller can do about it.
     fn advice(&self, kind: ErrorKind) -> Option<String> {
+        use ErrorKind as Kind;
         let text = match (self.name(), kind) {
             ("password-change-required", _) => "change the password in the browser first",
             ("too-many-concurrent-logins", _) => "log out other sessions first",
-            (_, ErrorKind::InvalidCredentials) => "check the user name and the password",
-            (_, ErrorKind::TwoFactorRequired) => return Some(self.two_factor_advice()),
-            (_, ErrorKind::OtpIncorrect) => {
-                "the code is wrong or expired; log in again with a new one"
-            }
-            (_, ErrorKind::LockedOut) => {
-                "the user is locked out; wait or ask the site's administrator"
-            }
-            (_, ErrorKind::RegionMismatch) => match &self.host {
+            (_, Kind::InvalidCredentials) => "check the user name and the password",
+            (_, Kind::TwoFactorRequired) => return Some(self.two_factor_advice()),
+            (_, Kind::OtpIncorrect) => "the code is wrong or expired; answer again with a new one",
+            (_, Kind::LockedOut) => "the user is locked out; wait or ask the site's administrator",
+            (_, Kind::RegionMismatch) => match &self.host {
                 Some(host) => return Some(format!("this user logs in at {}", Sanitized(host))),
                 None => "this user logs in at another host",
             },
-            (_, ErrorKind::InvalidSession) => {
-                "the session has ended or never existed; log in again"
-            }
-            (_, ErrorKind::SiteConfiguration) => "ask the site's administrator",
-            (_, ErrorKind::RateLimited | ErrorKind::ServiceUnavailable) => match self.retry_after {
+            (_, Kind::InvalidSession) => "the session has ended or never existed; log in again",
+            (_, Kind::SiteConfiguration) => "ask the site's administrator",
+            (_, Kind::RateLimited | Kind::ServiceUnavailable) => match self.retry_after {
                 Some(wait) => return Some(format!("try again in {} s", wait.as_secs())),
                 None => "try again later",
             },
             ("authentication-required", _) => "log in again",
-            (_, ErrorKind::NotAuthenticated) if self.error_type.is_none() => {
+            (_, Kind::NotAuthenticated) if self.error_type.is_none() => {
                 "check the user name and the password, or log in again"
             }
-            (_, ErrorKind::NotFound) if self.error_type.is_none() => "is this a Files.com site?",
+            (_, Kind::NotFound) if self.error_type.is_none() => "is this a Files.com site?",
             _ => return None,
         };
         Some(text.to_owned())
@@ -185,7 +182,7 @@ impl fmt::Debug for TwoFactor {
         f.debug_struct("TwoFactor")
             .field("methods", &self.methods)
             .field("partial_session_id", &redacted(self.partial_session_id.as_ref()))
-            .field("challenge_origin", &self.challenge_origin)
+            .field("asked_by", &self.asked_by.as_ref().map(|base_url| base_url.as_str()))
             .finish()
     }
 }

@@ -1,34 +1,24 @@
 //! What a request without a complete response means: the one place that judges a `ureq::Error`.
 
 use std::error::Error as StdError;
-use std::time::Duration;
 use std::{fmt, io};
 
+use super::IS_IT_A_SITE;
 use super::kind::ErrorKind;
-use crate::limits::MAX_HEADER_BYTES;
+use super::outcome::Outcome;
+use crate::limits::{Deadline, MAX_HEADER_BYTES};
 use crate::text::Sanitized;
 
-/// How far a request got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// Nothing was sent, because the kept connection is no longer open.
-    NotOpen,
-    /// Nothing was sent. Another attempt may succeed.
-    NotSent,
-    /// Nothing was sent, and another attempt would fail the same way.
-    Permanent,
-    /// The server may have received it.
-    Unknown,
-}
-
+/// The stage of a request in which it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Reusing the kept connection.
     Reuse,
-    LookupThread,
     Lookup,
-    /// Connecting: TCP, the proxy's tunnel, TLS.
-    Connect,
+    Tcp,
+    /// The proxy's tunnel.
+    Tunnel,
+    Tls,
     /// Checking a new connection: the server sent something before the request.
     EarlyBytes,
     /// Sending the request, or receiving the response.
@@ -37,44 +27,28 @@ pub(crate) enum Stage {
 
 /// Marks a ureq error: no connection could be made, so nothing was sent. Without the mark, the
 /// request may have been received.
+#[derive(Debug)]
 pub(crate) struct ConnectError {
-    pub(crate) stage: Stage,
+    stage: Stage,
     /// Whether the proxy is at fault.
-    pub(crate) by_proxy: bool,
-    pub(crate) source: ureq::Error,
+    by_proxy: bool,
+    /// The deadline that has passed if the source is a timeout.
+    deadline: Deadline,
+    source: ureq::Error,
 }
 
 impl ConnectError {
-    /// The mark, or an error that has none.
-    pub(crate) fn downcast(error: ureq::Error) -> Result<ConnectError, ureq::Error> {
-        match error {
-            ureq::Error::Other(other) => {
-                other.downcast().map(|marked| *marked).map_err(ureq::Error::Other)
-            }
-            other => Err(other),
+    /// Marks an error, unless it is marked already.
+    pub(crate) fn mark(
+        source: ureq::Error,
+        stage: Stage,
+        by_proxy: bool,
+        deadline: Deadline,
+    ) -> ureq::Error {
+        match source {
+            ureq::Error::Other(other) if other.is::<ConnectError>() => ureq::Error::Other(other),
+            source => ureq::Error::Other(Box::new(Self { stage, by_proxy, deadline, source })),
         }
-    }
-}
-
-/// The stage of an error, whether the proxy is at fault, and the error without the mark.
-pub(super) fn stage_of(error: ureq::Error) -> (Stage, bool, ureq::Error) {
-    match ConnectError::downcast(error) {
-        Ok(ConnectError { stage, by_proxy, source }) => (stage, by_proxy, source),
-        // ureq reports this before it sends anything.
-        Err(source @ ureq::Error::TlsRequired) => (Stage::Connect, false, source),
-        Err(source) => (Stage::Exchange, false, source),
-    }
-}
-
-impl From<ConnectError> for ureq::Error {
-    fn from(error: ConnectError) -> Self {
-        ureq::Error::Other(Box::new(error))
-    }
-}
-
-impl fmt::Debug for ConnectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 
@@ -86,296 +60,284 @@ impl fmt::Display for ConnectError {
 
 impl StdError for ConnectError {}
 
-/// Where a request was to go, and its time limits.
+/// Where a request was to go, and how far it got.
 pub(crate) struct Context<'a> {
     /// Host and port of the site.
     pub(crate) host: &'a str,
-    pub(crate) is_https: bool,
     /// Host and port of the proxy.
-    pub(crate) proxy: Option<String>,
-    /// The limit for the connection.
-    pub(crate) connect: Limit,
-    /// The limit for the whole call.
-    pub(crate) call: Limit,
+    pub(crate) proxy: Option<&'a str>,
+    /// Whether the first byte of the request was handed to the system.
+    pub(crate) is_sent: bool,
+    /// The deadline of the whole call.
+    pub(crate) deadline: Deadline,
 }
 
-/// A time limit, under the name that its setting has in Rust and C.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
-    pub(crate) setting: &'static str,
-    pub(crate) length: Duration,
-}
-
-impl fmt::Display for Limit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} ({})", self.length, self.setting)
-    }
-}
-
-/// What a failure means, how far the request got, and the sentence: the one table of failures.
+/// What a failure means, what is known of the request, and the sentence: the one table of failures.
 #[allow(clippy::too_many_lines, reason = "one table is easier to read")]
-pub(super) fn judge(
-    stage: Stage,
-    by_proxy: bool,
-    source: &ureq::Error,
-    context: &Context,
-) -> (ErrorKind, Delivery, String) {
-    use Delivery::{NotOpen, NotSent, Permanent, Unknown};
+pub(super) fn judge(error: ureq::Error, context: &Context) -> (ErrorKind, Outcome, String) {
     use ErrorKind::{Connect, Timeout, Tls, Transport};
+    use Outcome::{Broken, NoResponse, NotBegun, NotConnected, NotSent};
     use ureq::Error;
 
+    let (stage, by_proxy, limit, source) = match error {
+        Error::Other(other) => match other.downcast::<ConnectError>() {
+            Ok(marked) => (marked.stage, marked.by_proxy, marked.deadline, marked.source),
+            Err(other) => (Stage::Exchange, false, context.deadline, Error::Other(other)),
+        },
+        error => (Stage::Exchange, false, context.deadline, error),
+    };
     let host = Sanitized(context.host);
-    let peer = match &context.proxy {
+    let peer = match context.proxy {
         Some(proxy) if by_proxy => format!("the proxy {}", Sanitized(proxy)),
         _ => host.to_string(),
     };
-    let (connect, call) = (context.connect, context.call);
-    match (stage, source) {
+    let cause = cause(&source);
+    let cause = Sanitized(&cause);
+    let unless_unsent = |outcome| if context.is_sent { outcome } else { NotBegun };
+    let subdomain = format!("to log in to a Files.com site, write https://{host}.files.com");
+    let (check_network, check_proxy) =
+        ("check the address and the network", "check the proxy's address");
+
+    let (kind, outcome, what, advice) = match (stage, &source) {
         (Stage::Reuse, _) => {
-            (Connect, NotOpen, format!("the connection to {host} is no longer open"))
+            let what = format!("the connection to {host} is no longer open");
+            (Connect, NotConnected, what, "make a new one")
         }
-        (Stage::LookupThread, _) => (
-            Connect,
-            Permanent,
-            format!(
-                "no thread could be started to look up {peer}: end some threads, or \
-                 raise the limit for threads or memory (ulimit -u, ulimit -v)"
-            ),
-        ),
-        (Stage::Lookup | Stage::Connect, Error::Io(e)) if is_shortage(e) => (
-            Connect,
-            Permanent,
-            format!(
-                "no connection to {peer}: this process or machine has no file descriptor or \
-                 memory left; close some files, or raise the limit (ulimit -n)"
-            ),
-        ),
-        (Stage::Lookup, Error::Timeout(_)) => (
-            Timeout,
-            NotSent,
-            format!(
-                "looking up {peer} took longer than {connect}: \
-                 check the network's name servers, or allow more time"
-            ),
-        ),
+        (Stage::Lookup, Error::Timeout(_)) => {
+            let what = format!("looking up {peer} took longer than {limit}");
+            (Timeout, NotConnected, what, "check the network's name servers, or allow more time")
+        }
         (Stage::Lookup, _) => {
-            let advice = if peer.contains(['.', ':']) {
-                "check the address and the network's name servers".to_owned()
-            } else {
-                format!("to log in to a Files.com site, write https://{host}.files.com")
-            };
-            (Connect, NotSent, format!("{peer} could not be looked up: {advice}"))
+            let is_name = !peer.contains(['.', ':']);
+            let advice = "check the address and the network's name servers";
+            let advice = if is_name { &*subdomain } else { advice };
+            (Connect, NotConnected, format!("{peer} could not be looked up ({cause})"), advice)
         }
-        (Stage::Connect, Error::Timeout(_)) => (
-            Timeout,
-            NotSent,
-            format!(
-                "no connection to {peer} within {connect}: \
-                 check the address and the network, or allow more time"
-            ),
-        ),
-        (Stage::Connect, Error::ConnectProxyFailed(why)) => (
-            Connect,
-            Permanent,
-            format!(
-                "no connection to {host} through {peer}: {}; \
-                 check the proxy's address and credentials",
-                Sanitized(why)
-            ),
-        ),
-        (Stage::Connect, Error::Protocol(_)) => (
-            Connect,
-            Permanent,
-            format!("the response from {peer} is not HTTP: check the proxy's address"),
-        ),
-        (Stage::Connect, Error::Io(e))
-            if context.is_https && !by_proxy && is_disconnect(e.kind()) =>
+        (Stage::Tcp | Stage::Tunnel | Stage::Tls, Error::Timeout(_)) => {
+            let what = format!("no connection to {peer} within {limit}");
+            (Timeout, NotConnected, what, "check the address and the network, or allow more time")
+        }
+        (Stage::Tunnel, Error::ConnectProxyFailed(_)) => {
+            let what = format!("no connection to {host} through {peer} ({cause})");
+            let advice =
+                "check the proxy's address and credentials, and whether it allows this host";
+            (Connect, NotSent, what, advice)
+        }
+        (Stage::Tunnel, Error::LargeResponseHeader(..)) => {
+            (Connect, NotSent, format!("the response from {peer} exceeds 16 KiB"), check_proxy)
+        }
+        (Stage::Tunnel, Error::Protocol(_)) => {
+            let what = format!("the response from {peer} is not HTTP ({cause})");
+            (Connect, NotSent, what, check_proxy)
+        }
+        (Stage::EarlyBytes, _) => {
+            let what = format!("{host} sent data before it got a request");
+            (Connect, NotSent, what, IS_IT_A_SITE)
+        }
+        (Stage::Tcp | Stage::Tunnel | Stage::Tls, Error::Io(e))
+            if e.kind() != io::ErrorKind::InvalidData
+                && !(stage == Stage::Tls && is_disconnect(e)) =>
         {
-            (Tls, NotSent, tls_sentence(&peer))
+            (Connect, NotConnected, format!("no connection to {peer} ({cause})"), check_network)
         }
-        (Stage::Connect, Error::Io(e)) if e.kind() != io::ErrorKind::InvalidData => (
-            Connect,
-            NotSent,
-            format!("no connection to {peer}: {}; check the address and the network", e.kind()),
-        ),
-        (Stage::Connect, Error::HostNotFound | Error::ConnectionFailed) => (
-            Connect,
-            NotSent,
-            format!("no connection to {peer}: check the address and the network"),
-        ),
         // All other errors are TLS errors, whichever library they come from. rustls reports a bad
         // certificate or record as invalid data.
-        (Stage::Connect, _) if by_proxy => (Connect, Permanent, tls_sentence(&peer)),
-        (Stage::Connect, _) => (Tls, Permanent, tls_sentence(&peer)),
-        (Stage::EarlyBytes, _) => (
-            Connect,
-            Permanent,
-            format!("{host} sent data before it got a request: is this a Files.com site?"),
-        ),
-        (Stage::Exchange, Error::Timeout(_)) => (
-            Timeout,
-            Unknown,
-            format!("no response from {host} within {call}: try again, or allow more time"),
-        ),
-        (Stage::Exchange, Error::LargeResponseHeader(..)) => (
-            Transport,
-            Unknown,
-            format!(
-                "the response from {host} exceeds the size limit ({MAX_HEADER_BYTES} bytes for its \
-                 header): is this a Files.com site?"
-            ),
-        ),
-        (Stage::Exchange, Error::Protocol(_)) => (
-            Transport,
-            Unknown,
-            format!(
-                "the response from {host} is not valid HTTP, or has more than 128 header fields: \
-                 is this a Files.com site?"
-            ),
-        ),
-        (Stage::Exchange, source) => {
-            let cause = match source {
-                Error::Io(e) if e.kind() != io::ErrorKind::InvalidData => e.kind().to_string(),
-                _ if context.is_https => "the data received is not valid TLS".to_owned(),
-                _ => "invalid data".to_owned(),
-            };
-            let message = format!(
-                "the connection to {host} broke before the response was complete: {cause}; \
-                 it is not known whether the request was carried out"
-            );
-            (Transport, Unknown, message)
+        (Stage::Tcp | Stage::Tunnel | Stage::Tls, source) => {
+            let is_closed = matches!(source, Error::Io(e) if is_disconnect(e));
+            let advice = "check the address, this machine's clock and the trusted certificates \
+                          (set ca_pem for a private authority)";
+            (
+                if by_proxy { Connect } else { Tls },
+                if is_closed { NotConnected } else { NotSent },
+                format!("no trusted TLS connection to {peer} ({cause})"),
+                advice,
+            )
         }
+        (Stage::Exchange, Error::Timeout(_)) => {
+            let what = format!("no response from {host} within {limit}");
+            (Timeout, unless_unsent(NoResponse), what, "try again, or allow more time")
+        }
+        (Stage::Exchange, Error::LargeResponseHeader(_, max)) => {
+            let part = if *max == MAX_HEADER_BYTES { "header" } else { "framing" };
+            let what = format!(
+                "the response from {host} exceeds the size limit ({max} bytes with its {part})"
+            );
+            (Transport, unless_unsent(NoResponse), what, IS_IT_A_SITE)
+        }
+        (Stage::Exchange, Error::Protocol(_)) => {
+            let what = format!("the response from {host} is not valid HTTP ({cause})");
+            (Transport, unless_unsent(NoResponse), what, IS_IT_A_SITE)
+        }
+        (Stage::Exchange, source) => {
+            let is_closed = matches!(source, Error::Io(e) if is_disconnect(e));
+            let outcome = unless_unsent(if is_closed { Broken } else { NoResponse });
+            let what = format!(
+                "the connection to {host} broke before the response was complete ({cause})"
+            );
+            (Transport, outcome, what, outcome.fact())
+        }
+    };
+    (kind, outcome, format!("{what}: {advice}"))
+}
+
+/// The cause of a failure in the words of the system or of a library, without those that ureq puts
+/// in front.
+fn cause(error: &ureq::Error) -> String {
+    match error {
+        ureq::Error::Io(error) => error.to_string(),
+        ureq::Error::Protocol(error) => error.to_string(),
+        ureq::Error::ConnectProxyFailed(reason) => reason.clone(),
+        #[cfg(feature = "rustls")]
+        ureq::Error::Rustls(error) => error.to_string(),
+        #[cfg(feature = "native-tls")]
+        ureq::Error::NativeTls(error) => error.to_string(),
+        error => error.to_string(),
     }
 }
 
-/// One sentence for all TLS failures: the libraries distinguish them only by their wording.
-fn tls_sentence(peer: &str) -> String {
-    format!(
-        "no trusted TLS connection to {peer}: check the address, this machine's clock and the \
-         trusted certificates (set ca_pem for a private authority)"
-    )
-}
-
-/// Whether the peer closed or reset the connection during the handshake.
-fn is_disconnect(kind: io::ErrorKind) -> bool {
-    matches!(
-        kind,
-        io::ErrorKind::UnexpectedEof
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::BrokenPipe
-    )
-}
-
-/// Whether this process or machine has run out of descriptors (EMFILE, ENFILE, WSAEMFILE) or
-/// memory.
-pub(crate) fn is_shortage(e: &io::Error) -> bool {
-    let too_many_files = if cfg!(windows) { &[10024][..] } else { &[23, 24] };
-    e.raw_os_error().is_some_and(|code| too_many_files.contains(&code))
-        || e.kind() == io::ErrorKind::OutOfMemory
+/// Whether the peer closed or reset the connection.
+fn is_disconnect(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), UnexpectedEof | ConnectionReset | ConnectionAborted | BrokenPipe)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
 
-    fn limit(setting: &'static str, seconds: u64) -> Limit {
-        Limit { setting, length: Duration::from_secs(seconds) }
+    use super::*;
+    use crate::limits::MAX_RECEIVED_BYTES;
+
+    const PROXY: &str = "proxy.example:3128";
+
+    fn limit(setting: &'static str, seconds: u64) -> Deadline {
+        Deadline::new(setting, Duration::from_secs(seconds))
+    }
+
+    fn context(is_sent: bool) -> Context<'static> {
+        Context { host: "a.example", proxy: Some(PROXY), is_sent, deadline: limit("timeout", 60) }
     }
 
     #[test]
-    fn each_failure_has_a_kind_and_a_sentence() {
-        use ErrorKind::{Connect, Timeout, Tls, Transport};
-        use Stage::{Exchange, Lookup, LookupThread};
+    fn what_a_failed_connection_means() {
+        use ErrorKind::{Connect, Timeout, Tls};
+        use Outcome::{NotConnected, NotSent};
+        use Stage::{EarlyBytes, Lookup, Reuse, Tcp, Tunnel};
+        use io::ErrorKind::{ConnectionRefused, InvalidData, UnexpectedEof};
         use ureq::Error;
 
-        let io = |kind: io::ErrorKind| Error::Io(kind.into());
+        let io = |kind: io::ErrorKind| Error::Io(io::Error::new(kind, "the\ncause"));
         let timeout = || Error::Timeout(ureq::Timeout::Global);
-        let (refused, eof) = (io::ErrorKind::ConnectionRefused, io::ErrorKind::UnexpectedEof);
-        let (connect, tls) = (Stage::Connect, "no trusted TLS connection to a.example: check");
-        let lookup = "a.example could not be looked up: check the address";
-        let no_thread = "no thread could be started to look up a.example";
-        let shortage = "no connection to a.example: this process or machine has no file descriptor";
-        for (stage, https, source, kind, sentence) in [
-            (LookupThread, true, io(io::ErrorKind::WouldBlock), Connect, no_thread),
-            (Lookup, true, io(io::ErrorKind::OutOfMemory), Connect, shortage),
-            (Lookup, true, io(io::ErrorKind::Other), Connect, lookup),
+        let refused = || Error::ConnectProxyFailed("responded 407".to_owned());
+        let large = || Error::LargeResponseHeader(MAX_HEADER_BYTES, MAX_HEADER_BYTES);
+        let tls = "no trusted TLS connection to PEER (the\\u{a}cause): check the address, this";
+        let tcp = "no connection to PEER (the\\u{a}cause): check the address and the network";
+        let late = "no connection to PEER within 3s (connect_timeout): check the address";
+        let tunnel = "no connection to a.example through PEER (responded 407): check the proxy's";
+        for (stage, source, kind, outcome, sentence) in [
+            (Reuse, Error::ConnectionFailed, Connect, NotConnected, "is no longer open"),
+            (Lookup, timeout(), Timeout, NotConnected, "looking up PEER took longer than 3s"),
             (
                 Lookup,
-                true,
-                timeout(),
-                Timeout,
-                "looking up a.example took longer than 3s (connect_timeout): ",
-            ),
-            (
-                connect,
-                true,
-                timeout(),
-                Timeout,
-                "no connection to a.example within 3s (connect_timeout): check",
-            ),
-            (connect, true, io(io::ErrorKind::OutOfMemory), Connect, shortage),
-            (
-                connect,
-                true,
-                io(refused),
+                io(io::ErrorKind::Other),
                 Connect,
-                "no connection to a.example: connection refused; check",
+                NotConnected,
+                "PEER could not be looked up (the\\u{a}cause): check the address",
             ),
-            (connect, false, io(eof), Connect, "no connection to a.example: unexpected end of"),
-            (connect, true, io(eof), Tls, tls),
-            (connect, true, io(io::ErrorKind::ConnectionReset), Tls, tls),
-            (connect, true, io(io::ErrorKind::InvalidData), Tls, tls),
-            (connect, true, Error::Tls("x"), Tls, tls),
-            (connect, true, Error::BadUri("x".to_owned()), Tls, tls),
-            (connect, true, Error::HostNotFound, Connect, "no connection to a.example: check"),
-            (connect, true, Error::ConnectionFailed, Connect, "no connection to a.example: check"),
-            (
-                Exchange,
-                true,
-                timeout(),
-                Timeout,
-                "no response from a.example within 60s (timeout): try again, or allow more time",
-            ),
-            (Exchange, true, io(refused), Transport, "broke before the response was complete: c"),
-            (Exchange, true, io(io::ErrorKind::InvalidData), Transport, "is not valid TLS; it is"),
-            (Exchange, true, Error::Tls("x"), Transport, "is not valid TLS; it is not known"),
-            (Exchange, false, Error::BadUri("x".to_owned()), Transport, ": invalid data; it is"),
-            (
-                Exchange,
-                true,
-                Error::LargeResponseHeader(1, 1),
-                Transport,
-                "the response from a.example exceeds the size limit (16384 bytes for its header)",
-            ),
+            (Lookup, Error::HostNotFound, Connect, NotConnected, "(host not found): check"),
+            (Tcp, io(ConnectionRefused), Connect, NotConnected, tcp),
+            (Tcp, timeout(), Timeout, NotConnected, late),
+            (Tunnel, timeout(), Timeout, NotConnected, late),
+            (Tunnel, refused(), Connect, NotSent, tunnel),
+            (Tunnel, large(), Connect, NotSent, "the response from PEER exceeds 16 KiB"),
+            (Tunnel, io(UnexpectedEof), Connect, NotConnected, tcp),
+            (Stage::Tls, timeout(), Timeout, NotConnected, late),
+            (Stage::Tls, io(UnexpectedEof), Tls, NotConnected, tls),
+            (Stage::Tls, io(io::ErrorKind::ConnectionReset), Tls, NotConnected, tls),
+            (Stage::Tls, io(io::ErrorKind::HostUnreachable), Connect, NotConnected, tcp),
+            (Stage::Tls, io(InvalidData), Tls, NotSent, tls),
+            (Stage::Tls, Error::Tls("no"), Tls, NotSent, "connection to PEER (no): check"),
+            (EarlyBytes, Error::ConnectionFailed, Connect, NotSent, "sent data before it got a"),
         ] {
-            let context = Context {
-                host: "a.example",
-                is_https: https,
-                proxy: Some("proxy.example:3128".to_owned()),
-                connect: limit("connect_timeout", 3),
-                call: limit("timeout", 60),
-            };
             let shown = format!("{stage:?} {source:?}");
-            let (found, _, message) = judge(stage, false, &source, &context);
-            assert_eq!(found, kind, "{shown}");
-            assert!(message.contains(sentence), "{shown}: {message}");
-            // A failure of the proxy is reported as the proxy's, never as a TLS failure of the
-            // site.
-            if stage != Exchange {
-                let (found, _, message) = judge(stage, true, &source, &context);
-                assert_ne!(found, Tls, "{shown}");
-                assert!(message.contains("the proxy proxy.example:3128"), "{shown}: {message}");
+            for (by_proxy, peer) in [(false, "a.example"), (true, "the proxy proxy.example:3128")] {
+                let source = match &source {
+                    Error::Io(e) => io(e.kind()),
+                    Error::Timeout(_) => timeout(),
+                    Error::HostNotFound => Error::HostNotFound,
+                    Error::ConnectProxyFailed(_) => refused(),
+                    Error::LargeResponseHeader(..) => large(),
+                    Error::Tls(_) => Error::Tls("no"),
+                    _ => Error::ConnectionFailed,
+                };
+                let limit = limit("connect_timeout", 3);
+                let marked = ConnectError::mark(source, stage, by_proxy, limit);
+                // The first mark stays.
+                let marked = ConnectError::mark(marked, Stage::Exchange, !by_proxy, limit);
+                let (found, found_outcome, message) = judge(marked, &context(false));
+                // A failure of the proxy is not a TLS failure of the site.
+                let kind = if by_proxy && kind == Tls { Connect } else { kind };
+                assert_eq!((found, found_outcome), (kind, outcome), "{shown}");
+                let sentence = sentence.replace("PEER", peer);
+                assert!(message.contains(&sentence), "{shown}: {message}");
             }
         }
     }
 
     #[test]
+    fn what_a_failure_after_connecting_means() {
+        use ErrorKind::{Timeout, Transport};
+        use Outcome::{Broken, NoResponse, NotBegun};
+        use ureq::Error;
+
+        let io = |kind: io::ErrorKind| Error::Io(io::Error::new(kind, "the cause"));
+        let broke = "broke before the response was complete (the cause): it is not known whether";
+        for (source, kind, outcome, sentence) in [
+            (
+                Error::Timeout(ureq::Timeout::Global),
+                Timeout,
+                NoResponse,
+                "no response from a.example within 60s (timeout): try again, or allow more time",
+            ),
+            (io(io::ErrorKind::UnexpectedEof), Transport, Broken, broke),
+            (io(io::ErrorKind::ConnectionReset), Transport, Broken, broke),
+            (io(io::ErrorKind::ConnectionAborted), Transport, Broken, broke),
+            (io(io::ErrorKind::BrokenPipe), Transport, Broken, broke),
+            (io(io::ErrorKind::InvalidData), Transport, NoResponse, broke),
+            (io(io::ErrorKind::TimedOut), Transport, NoResponse, broke),
+            (Error::Tls("no"), Transport, NoResponse, "was complete (no): it is not known"),
+            (
+                Error::LargeResponseHeader(1, MAX_HEADER_BYTES),
+                Transport,
+                NoResponse,
+                "the response from a.example exceeds the size limit (16384 bytes with its header)",
+            ),
+            (
+                Error::LargeResponseHeader(1, MAX_RECEIVED_BYTES),
+                Transport,
+                NoResponse,
+                "exceeds the size limit (147456 bytes with its framing)",
+            ),
+        ] {
+            let shown = format!("{source:?}");
+            let (found, found_outcome, message) = judge(source, &context(true));
+            assert_eq!((found, found_outcome), (kind, outcome), "{shown}");
+            assert!(message.contains(sentence), "{shown}: {message}");
+        }
+        // Before the first byte of the request, it is known that nothing was sent.
+        let (_, outcome, message) = judge(io(io::ErrorKind::UnexpectedEof), &context(false));
+        assert_eq!(outcome, NotBegun);
+        assert!(message.ends_with(": nothing was sent"), "{message}");
+        let (_, outcome, _) = judge(Error::Timeout(ureq::Timeout::Global), &context(false));
+        assert_eq!(outcome, NotBegun);
+    }
+
+    #[test]
     fn a_name_without_a_dot_may_be_a_subdomain() {
-        let limit = limit("timeout", 60);
-        let context =
-            Context { host: "mysite", is_https: true, proxy: None, connect: limit, call: limit };
-        let (_, _, message) = judge(Stage::Lookup, false, &ureq::Error::HostNotFound, &context);
+        let context = Context { host: "mysite", proxy: None, ..context(false) };
+        let (source, limit) = (ureq::Error::HostNotFound, context.deadline);
+        let marked = ConnectError::mark(source, Stage::Lookup, false, limit);
+        let (_, _, message) = judge(marked, &context);
         assert!(message.ends_with("write https://mysite.files.com"), "{message}");
     }
 }

@@ -5,15 +5,24 @@ use std::fmt;
 
 /// What an [`Error`](crate::Error) means to the caller.
 ///
-/// Worth retrying later: [`Connect`](ErrorKind::Connect), [`Timeout`](ErrorKind::Timeout),
-/// [`Transport`](ErrorKind::Transport), [`RateLimited`](ErrorKind::RateLimited),
-/// [`ServiceUnavailable`](ErrorKind::ServiceUnavailable), and
-/// [`UnexpectedResponse`](ErrorKind::UnexpectedResponse) with a 5xx status, such as a gateway's
-/// page. Other kinds need another input or a change at the site first.
+/// | kind | what to do |
+/// | --- | --- |
+/// | `InvalidInput` | correct the argument or the setting that the message names |
+/// | `Connect`, `Timeout`, `Transport` | try again later, or check the address and the network |
+/// | `Tls` | check the address, this machine's clock and the trusted certificates |
+/// | `UnexpectedResponse` | check the address; after a 5xx, try again later |
+/// | `Cancelled` | nothing: your program asked for it |
+/// | `RateLimited`, `ServiceUnavailable` | try again later: see [`ApiError::retry_after`](crate::ApiError::retry_after) |
+/// | `SiteConfiguration`, `LockedOut` | ask the site's administrator |
+/// | `TwoFactorRequired`, `OtpIncorrect` | ask for a code and [answer](crate::Login::answer) with it |
+/// | `InvalidCredentials` | ask for the user name and the password again |
+/// | `RegionMismatch` | log in at [`ApiError::host`](crate::ApiError::host) |
+/// | `InvalidSession` | log in again |
+/// | `NotAuthenticated`, `NotAuthorized`, `NotFound`, `BadRequest`, `ProcessingFailure` | show the message |
 ///
-/// After `Timeout`, `Transport` or [`Cancelled`](ErrorKind::Cancelled) a login may have been
-/// carried out: a session whose id was lost may stay open until it expires, and a code may be used
-/// up. The same is possible after `RateLimited`, `ServiceUnavailable` and `UnexpectedResponse`.
+/// Whether another try may help, and whether the request may have been carried out, depends on more
+/// than the kind: see [`Error::is_transient`](crate::Error::is_transient) and
+/// [`Error::outcome_unknown`](crate::Error::outcome_unknown).
 ///
 /// A refusal has a type, `group/name`. Without a known one, the HTTP status decides. A response that
 /// is not the API's is `UnexpectedResponse`, whatever its status: one whose body is not a JSON
@@ -27,7 +36,7 @@ use std::fmt;
 /// fn exit_code(error: &Error) -> u8 {
 ///     match error.kind() {
 ///         ErrorKind::InvalidCredentials | ErrorKind::OtpIncorrect => 2,
-///         ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::ServiceUnavailable => 75,
+///         _ if error.is_transient() => 75,
 ///         _ => 1,
 ///     }
 /// }
@@ -42,7 +51,8 @@ pub enum ErrorKind {
     /// The failed attempt sent nothing.
     Connect = 2,
     /// The server could not be authenticated: its certificate was rejected, or the TLS handshake
-    /// failed. The failed attempt sent nothing.
+    /// failed. The failed attempt sent nothing. With TLS 1.3, a server demands a client certificate
+    /// after the request, so that is `Transport`.
     Tls = 3,
     /// A time limit expired. The message names it.
     Timeout = 4,
@@ -70,7 +80,8 @@ pub enum ErrorKind {
     RateLimited = 15,
     /// The site is unavailable for now. Group `service-unavailable`, or 5xx.
     ServiceUnavailable = 16,
-    /// The account is overdue, was removed, or its trial has ended. Group `site-configuration`.
+    /// The site is disabled, or its account is overdue, was removed, or its trial has ended. Group
+    /// `site-configuration`, or `site-disabled` in any group.
     SiteConfiguration = 17,
 
     /// The login needs a second factor; see [`Login::answer`](crate::Login::answer).
@@ -137,6 +148,7 @@ impl ErrorKind {
             "lockout-region-mismatch" => return ErrorKind::RegionMismatch,
             "invalid-session" => return ErrorKind::InvalidSession,
             "authentication-required" => return ErrorKind::NotAuthenticated,
+            "site-disabled" => return ErrorKind::SiteConfiguration,
             _ => {}
         }
         match (group, status) {
@@ -173,5 +185,94 @@ impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = TEXTS.iter().find(|(kind, _)| kind == self).map(|(_, text)| text.to_str());
         f.pad(text.and_then(Result::ok).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_comes_from_the_name_then_the_group_then_the_status() {
+        use ErrorKind::*;
+        for (status, error_type, kind) in [
+            (401, "not-authenticated/invalid-username-or-password", InvalidCredentials),
+            (401, "not-authenticated/invalid-credentials", InvalidCredentials),
+            (401, "not-authenticated/one-time-password-incorrect", OtpIncorrect),
+            (401, "not-authenticated/invalid-or-expired-code", OtpIncorrect),
+            (401, "not-authenticated/two-factor-authentication-error", TwoFactorRequired),
+            (403, "not-authorized/two-factor-authentication-required", TwoFactorRequired),
+            (401, "not-authenticated/two-factor-authentication-setup-expired", NotAuthenticated),
+            (401, "not-authenticated/locked-out", LockedOut),
+            (401, "not-authenticated/lockout-region-mismatch", RegionMismatch),
+            (401, "not-authenticated/invalid-session", InvalidSession),
+            (401, "401-two-factor-authentication-error", TwoFactorRequired),
+            (401, "not-a-status-locked-out", NotAuthenticated),
+            (401, "not-authenticated/authentication-required", NotAuthenticated),
+            (401, "not-authenticated/additional-authentication-required", NotAuthenticated),
+            (401, "not-authenticated/api-key-sessions-not-supported", NotAuthenticated),
+            (403, "not-authorized/password-change-required", NotAuthorized),
+            (403, "not-authorized/contact-admin-for-password-change-help", NotAuthorized),
+            (403, "not-authorized/cannot-login-while-using-key", NotAuthorized),
+            (403, "not-authorized/must-authenticate-with-api-key", NotAuthorized),
+            (403, "not-authorized/recaptcha-failed", NotAuthorized),
+            (429, "rate-limited/too-many-login-attempts", RateLimited),
+            (429, "rate-limited/too-many-concurrent-logins", RateLimited),
+            (
+                422,
+                "processing-failure/two-factor-authentication-code-already-sent",
+                ProcessingFailure,
+            ),
+            (503, "service-unavailable/site-disabled", SiteConfiguration),
+            (422, "new-group/site-disabled", SiteConfiguration),
+            (503, "service-unavailable/migration-in-progress", ServiceUnavailable),
+            (402, "site-configuration/account-overdue", SiteConfiguration),
+            (402, "site-configuration/trial-expired", SiteConfiguration),
+            (400, "bad-request/anything", BadRequest),
+            (404, "not-found/new-name", NotFound),
+            // A name with a kind of its own, in another group.
+            (422, "bad-request/invalid-username-or-password", InvalidCredentials),
+            (403, "not-authorized/invalid-credentials", InvalidCredentials),
+            (422, "bad-request/one-time-password-incorrect", OtpIncorrect),
+            (422, "processing-failure/invalid-or-expired-code", OtpIncorrect),
+            (403, "not-authorized/two-factor-authentication-error", TwoFactorRequired),
+            (403, "not-authorized/locked-out", LockedOut),
+            (403, "not-authorized/lockout-region-mismatch", RegionMismatch),
+            (403, "not-authorized/invalid-session", InvalidSession),
+            (403, "not-authorized/authentication-required", NotAuthenticated),
+            (403, "new-group/authentication-required", NotAuthenticated),
+            // The eight groups, with another group's status.
+            (503, "bad-request/x", BadRequest),
+            (418, "not-authenticated/x", NotAuthenticated),
+            (418, "not-authorized/x", NotAuthorized),
+            (418, "not-found/x", NotFound),
+            (418, "processing-failure/x", ProcessingFailure),
+            (418, "rate-limited/x", RateLimited),
+            (418, "service-unavailable/x", ServiceUnavailable),
+            (418, "site-configuration/x", SiteConfiguration),
+            (418, "not-authenticated", NotAuthenticated),
+            (401, "not-authenticated/new-name", NotAuthenticated),
+            (418, "bad-request/a/b", BadRequest),
+            (403, "new-group/new-name", NotAuthorized),
+            (429, "invalid-session", RateLimited),
+            (500, "/", ServiceUnavailable),
+            // Without a type.
+            (400, "", BadRequest),
+            (401, "", NotAuthenticated),
+            (403, "", NotAuthorized),
+            (404, "", NotFound),
+            (405, "", BadRequest),
+            (422, "", ProcessingFailure),
+            (429, "", RateLimited),
+            (499, "", BadRequest),
+            (500, "", ServiceUnavailable),
+            (502, "", ServiceUnavailable),
+            (503, "", ServiceUnavailable),
+            (599, "", ServiceUnavailable),
+        ] {
+            let found = ErrorKind::from_refusal(Some(error_type), status);
+            assert_eq!(found, kind, "{status} {error_type}");
+        }
+        assert_eq!(ErrorKind::from_refusal(None, 401), NotAuthenticated);
     }
 }

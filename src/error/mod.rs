@@ -2,27 +2,36 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 mod api;
 mod failure;
-mod input;
 mod kind;
+mod outcome;
 
 pub use api::{ApiError, TwoFactor};
-pub(crate) use failure::{ConnectError, Context, Delivery, Limit, Stage, is_shortage};
-pub(crate) use input::InvalidInput;
+pub(crate) use failure::{ConnectError, Context, Stage};
 pub use kind::ErrorKind;
 #[cfg(feature = "capi")]
 pub(crate) use kind::TEXTS;
+pub(crate) use outcome::Outcome;
 
+use crate::base_url::BaseUrl;
+use crate::input::InvalidInput;
 use crate::text::Sanitized;
-use failure::{judge, stage_of};
+use failure::judge;
+
+/// The advice if a response is not one of the API.
+pub(crate) const IS_IT_A_SITE: &str = "is this a Files.com site?";
 
 /// Why a call failed.
 ///
-/// `Display` prints one sentence for people: what failed, where, and what to do. `{:?}` prints the
-/// same sentence, so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the details.
+/// `Display` prints one sentence for people: what failed, the cause in parentheses, and what to do.
+/// The cause is in the words of the system or of the TLS library. `{:?}` prints the same sentence,
+/// so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the details. The sentence is
+/// complete, so `source()` is `None`.
+///
 /// This crate puts no password, code, session id, partial session id or login token into any of
 /// them. They do show the server's own words: escaped, and in the sentence also truncated.
 ///
@@ -44,44 +53,55 @@ struct Inner {
     location: Option<String>,
     api: Option<ApiError>,
     retry_after: Option<Duration>,
-    /// How far a request without a response got.
-    delivery: Option<Delivery>,
-    source: Option<ureq::Error>,
+    /// What is known of the last attempt.
+    outcome: Outcome,
+    /// Whether the site may have carried out any of the attempts.
+    outcome_unknown: bool,
 }
 
 impl Error {
     /// What this error means to the caller, for a `match`.
-    #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
     /// The site's refusal. `None` for any other error.
-    #[must_use]
     pub fn api(&self) -> Option<&ApiError> {
         self.0.api.as_ref()
     }
 
     /// The second factor that the site asks for; see [`Login::answer`](crate::Login::answer).
-    #[must_use]
     pub fn two_factor(&self) -> Option<&TwoFactor> {
         self.api()?.two_factor.as_ref()
     }
 
     /// The HTTP status of the response. `None` if there was no complete response.
-    #[must_use]
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
 
     /// The target of a redirect, without user info, query and fragment. Redirects are never
     /// followed.
-    #[must_use]
     pub fn location(&self) -> Option<&str> {
         self.0.location.as_deref()
     }
 
-    fn new(kind: ErrorKind, message: String) -> Error {
+    /// Whether the site may have carried out the request although the call failed. After a login, a
+    /// session whose id was lost may then stay open until it expires, and a code may be used up.
+    ///
+    /// It counts all attempts of a call. A 429 or a 5xx proves nothing: the site may have done the
+    /// work before it failed.
+    pub fn outcome_unknown(&self) -> bool {
+        self.0.outcome_unknown
+    }
+
+    /// Whether the same call may succeed later without any change. It says nothing of whether
+    /// repeating is harmless: see [`outcome_unknown`](Error::outcome_unknown).
+    pub fn is_transient(&self) -> bool {
+        self.0.outcome.is_transient()
+    }
+
+    fn new(kind: ErrorKind, outcome: Outcome, message: String) -> Error {
         Error(Box::new(Inner {
             kind,
             message,
@@ -89,33 +109,28 @@ impl Error {
             location: None,
             api: None,
             retry_after: None,
-            delivery: None,
-            source: None,
+            outcome,
+            outcome_unknown: outcome.is_unknown(),
         }))
     }
 
     /// A request that got no complete response.
     #[cold]
     pub(crate) fn failed(error: ureq::Error, context: &Context) -> Error {
-        let (stage, by_proxy, source) = stage_of(error);
-        let (kind, delivery, message) = judge(stage, by_proxy, &source, context);
-        let mut error = Error::new(kind, message);
-        error.0.delivery = Some(delivery);
-        error.0.source = Some(source);
-        error
+        let (kind, outcome, message) = judge(error, context);
+        Error::new(kind, outcome, message)
     }
 
     #[cold]
-    pub(crate) fn cancelled() -> Error {
-        let message = "the call was cancelled; a request that was sent may have been carried out";
-        Error::new(ErrorKind::Cancelled, message.to_owned())
+    pub(crate) fn cancelled(outcome: Outcome) -> Error {
+        let message = format!("the call was cancelled; {}", outcome.fact());
+        Error::new(ErrorKind::Cancelled, outcome, message)
     }
 
     #[cold]
     pub(crate) fn refused(kind: ErrorKind, api: ApiError) -> Error {
-        let mut error = Error::new(kind, api.sentence(kind));
-        error.0.http_status = Some(api.status);
-        error.0.retry_after = api.retry_after;
+        let message = api.sentence(kind);
+        let mut error = Error::responded(kind, api.status, api.retry_after, message);
         error.0.api = Some(api);
         error
     }
@@ -123,33 +138,45 @@ impl Error {
     /// A response that is not a valid one of the API. `reason` completes the sentence "the response
     /// …".
     #[cold]
-    pub(crate) fn unexpected(status: u16, reason: &str, retry_after: Option<Duration>) -> Error {
-        let message = format!("the response (HTTP {status}) {reason}: is this a Files.com site?");
-        let mut error = Error::new(ErrorKind::UnexpectedResponse, message);
-        error.0.http_status = Some(status);
-        error.0.retry_after = retry_after;
-        error
+    pub(crate) fn unexpected(
+        status: u16,
+        (reason, advice): (&str, &str),
+        retry_after: Option<Duration>,
+    ) -> Error {
+        let message = format!("the response (HTTP {status}) {reason}: {advice}");
+        Error::responded(ErrorKind::UnexpectedResponse, status, retry_after, message)
     }
 
     #[cold]
     pub(crate) fn redirect(status: u16, location: Option<String>) -> Error {
         let Some(target) = &location else {
-            return Error::unexpected(status, "is a redirect without a target", None);
+            let reason = ("is a redirect without a target", IS_IT_A_SITE);
+            return Error::unexpected(status, reason, None);
         };
         let message = format!(
             "the site redirects to {} (HTTP {status}), and redirects are not followed: \
              use that address if it is the right site",
             Sanitized(target)
         );
-        let mut error = Error::new(ErrorKind::UnexpectedResponse, message);
-        error.0.http_status = Some(status);
+        let mut error = Error::responded(ErrorKind::UnexpectedResponse, status, None, message);
         error.0.location = location;
         error
     }
 
-    /// How far the request got. `None` if there was a response, or no request.
-    pub(crate) fn delivery(&self) -> Option<Delivery> {
-        self.0.delivery
+    fn responded(
+        kind: ErrorKind,
+        status: u16,
+        retry_after: Option<Duration>,
+        message: String,
+    ) -> Error {
+        let mut error = Error::new(kind, Outcome::of_response(status, kind), message);
+        (error.0.http_status, error.0.retry_after) = (Some(status), retry_after);
+        error
+    }
+
+    /// What is known of the last attempt.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.0.outcome
     }
 
     /// How long the response asks to wait.
@@ -157,18 +184,24 @@ impl Error {
         self.0.retry_after
     }
 
-    /// Notes which site asks for the second factor.
-    pub(crate) fn with_challenge_origin(mut self, origin: &str) -> Error {
+    /// Notes which address asks for the second factor.
+    pub(crate) fn asked_by(mut self, base_url: &Arc<BaseUrl>) -> Error {
         if let Some(ApiError { two_factor: Some(two_factor), .. }) = &mut self.0.api {
-            two_factor.challenge_origin = Some(origin.to_owned());
+            two_factor.asked_by = Some(base_url.clone());
         }
+        self
+    }
+
+    /// Adds what is known of earlier attempts.
+    pub(crate) fn after(mut self, is_earlier_unknown: bool) -> Error {
+        self.0.outcome_unknown |= is_earlier_unknown;
         self
     }
 }
 
 impl From<InvalidInput> for Error {
     fn from(input: InvalidInput) -> Self {
-        Error::new(ErrorKind::InvalidInput, input.to_string())
+        Error::new(ErrorKind::InvalidInput, Outcome::NotSent, input.0.into_owned())
     }
 }
 
@@ -184,9 +217,4 @@ impl fmt::Debug for Error {
     }
 }
 
-impl StdError for Error {
-    /// The underlying error of a request that failed. Its type is not part of the API.
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_ref().map(|source| source as &(dyn StdError + 'static))
-    }
-}
+impl StdError for Error {}

@@ -19,7 +19,7 @@ use support::{Server, accept_all, login};
 fn ours(site: &Site) {
     let session = Session::login(site, &login()).unwrap();
     session.logout().unwrap();
-    black_box(session);
+    let _ = black_box(session);
 }
 
 fn time(work: impl FnOnce()) -> Duration {

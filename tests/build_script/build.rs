@@ -16,7 +16,8 @@ struct About {
 }
 
 fn main() {
-    for name in ["FILES_BASE_URL", "FILES_USERNAME", "FILES_PASSWORD"] {
+    // Not for the password: cargo would store its value in a file under `target`.
+    for name in ["FILES_BASE_URL", "FILES_USERNAME"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
     if let Err(error) = fetch() {
@@ -32,9 +33,9 @@ fn fetch() -> Result<(), Box<dyn Error>> {
     let site = Site::new(&url).user_agent(USER_AGENT).timeout(LIMIT);
     let session = Session::login(&site, &Login::new(&username, &password))?;
     let name = site_name(&session);
-    session.logout()?;
+    let ended = session.logout();
     fs::write(Path::new(&env::var("OUT_DIR")?).join("site_name.txt"), name?)?;
-    Ok(())
+    Ok(ended?)
 }
 
 fn site_name(session: &Session) -> Result<String, Box<dyn Error>> {

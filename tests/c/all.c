@@ -8,6 +8,7 @@
 
 #include "files_session.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,7 @@ static void login_and_logout(const char *base_url, const char *ca_pem)
     CHECK(same(files_session_login_token(session), "@tok-randomcode"));
     CHECK(same(files_session_login_token_domain(session), "https://mysite.files.com"));
     CHECK(same(files_session_root_path(session), ""));
-    CHECK(same(files_session_timeout_at(session), "2026-11-22T18:00:00-05:00"));
+    CHECK(same(files_session_timeout_at(session), "2999-12-31T18:00:00-05:00"));
     CHECK(same(files_session_home_path(session), "home"));
     CHECK(files_session_max_dir_listing_size(session, &n) && n == 1);
     CHECK(files_session_site_id(session, &n) && n == 2);
@@ -145,10 +146,11 @@ static void second_factor(const char *base_url)
     static const struct {
         const char *method, *code;
         bool needs_password;
+        files_session_status wrong;
     } rows[] = {
-        {"totp", "123456", true},
-        {"yubi", "123456", false},
-        {"webauthn", "{\"id\":\"device\"}", false},
+        {"totp", "123 456", true, FILES_SESSION_OTP_INCORRECT},
+        {"yubi", "123456", false, FILES_SESSION_INVALID_CREDENTIALS},
+        {"webauthn", "{\"id\":\"device\"}", false, FILES_SESSION_OTP_INCORRECT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *code = rows[i].code;
@@ -167,11 +169,11 @@ static void second_factor(const char *base_url)
         CHECK(strstr(files_session_error_data(challenge), "partial-9f8e7d6c5b4a"));
 
         CHECK(files_session_answer(&options, challenge, "wrong", &session, &error) ==
-              FILES_SESSION_INVALID_CREDENTIALS);
-        CHECK(!session);
-        /* This error is not a challenge. */
-        CHECK(files_session_answer(&options, error, "123456", &session, NULL) ==
-              FILES_SESSION_INVALID_INPUT);
+              rows[i].wrong);
+        /* This error carries the challenge on. */
+        CHECK(!session && same(files_session_error_method(error, 0), rows[i].method));
+        CHECK(same(files_session_error_partial_session_id(error), "partial-9f8e7d6c5b4a"));
+        CHECK(files_session_answer(&options, error, "wrong", &session, NULL) == rows[i].wrong);
         files_session_error_free(error);
         CHECK(files_session_answer(&options, challenge, NULL, &session, NULL) ==
               FILES_SESSION_INVALID_INPUT);
@@ -231,18 +233,20 @@ static void challenge_in_error(const char *base_url)
     CHECK(session && !error);
     files_session_free(session);
 
-    /* A wrong code, and calls that send nothing. */
+    /* A wrong code, and calls that send nothing: the challenge is carried on through all of them. */
     const char *codes[] = {"wrong", NULL, "123456"};
-    const files_session_status statuses[] = {FILES_SESSION_INVALID_CREDENTIALS,
+    const files_session_status statuses[] = {FILES_SESSION_OTP_INCORRECT,
                                              FILES_SESSION_INVALID_INPUT,
                                              FILES_SESSION_INVALID_INPUT};
+    CHECK(files_session_login(&options, &session, &error) == FILES_SESSION_TWO_FACTOR_REQUIRED);
     for (size_t i = 0; i < 3; i++) {
-        CHECK(files_session_login(&options, &session, &error) == FILES_SESSION_TWO_FACTOR_REQUIRED);
         CHECK(files_session_answer(&options, error, codes[i], i == 2 ? NULL : &session, &error) ==
               statuses[i]);
         CHECK(!session && error && files_session_error_status(error) == statuses[i]);
-        files_session_error_free(error);
+        CHECK(same(files_session_error_method(error, 0), "totp"));
     }
+    CHECK(files_session_answer(&options, error, "123456", &session, &error) == FILES_SESSION_OK);
+    files_session_free(session);
 
     /* The same variable, but without a challenge. */
     error = NULL;
@@ -260,23 +264,26 @@ static void refusals(const char *base_url)
         int http_status;
         const char *type, *title, *site_message, *request_id, *host, *location;
         int64_t retry_after;
+        int outcome_unknown, is_transient;
     } rows[] = {
         {"nobody", FILES_SESSION_INVALID_CREDENTIALS, 401,
          "not-authenticated/invalid-username-or-password", "Invalid Username Or Password",
-         "Invalid username or password", "5d4c3b2a", NULL, NULL, -1},
+         "Invalid username or password", "5d4c3b2a", NULL, NULL, -1, 0, 0},
         {"locked-out", FILES_SESSION_LOCKED_OUT, 401, "not-authenticated/locked-out", NULL,
-         "Locked out", "the-instance", NULL, NULL, -1},
+         "Locked out", "the-instance", NULL, NULL, -1, 0, 0},
         {"elsewhere", FILES_SESSION_REGION_MISMATCH, 401,
          "not-authenticated/lockout-region-mismatch", NULL, "Other region", NULL,
-         "eu.example.com", NULL, -1},
+         "eu.example.com", NULL, -1, 0, 0},
         {"too-often", FILES_SESSION_RATE_LIMITED, 429, "rate-limited/too-many-login-attempts",
-         NULL, "Too many", NULL, NULL, NULL, 3600},
-        {"html", FILES_SESSION_UNEXPECTED_RESPONSE, 404, NULL, NULL, NULL, NULL, NULL, NULL, -1},
+         NULL, "Too many", NULL, NULL, NULL, 3600, 1, 1},
+        {"html", FILES_SESSION_UNEXPECTED_RESPONSE, 404, NULL, NULL, NULL, NULL, NULL, NULL, -1,
+         0, 0},
         {"redirect", FILES_SESSION_UNEXPECTED_RESPONSE, 301, NULL, NULL, NULL, NULL, NULL,
-         "https://evil.example/", -1},
-        {"no-id", FILES_SESSION_UNEXPECTED_RESPONSE, 201, NULL, NULL, NULL, NULL, NULL, NULL, -1},
+         "https://evil.example/", -1, 0, 0},
+        {"no-id", FILES_SESSION_UNEXPECTED_RESPONSE, 201, NULL, NULL, NULL, NULL, NULL, NULL, -1,
+         1, 0},
         {"broken", FILES_SESSION_SERVICE_UNAVAILABLE, 500, NULL, NULL, NULL, NULL, NULL, NULL,
-         -1},
+         -1, 1, 1},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         files_session_options options = with(base_url, NULL);
@@ -287,6 +294,8 @@ static void refusals(const char *base_url)
         CHECK(!session && error);
         CHECK(files_session_error_status(error) == rows[i].status);
         CHECK(files_session_error_http_status(error) == rows[i].http_status);
+        CHECK(files_session_error_outcome_unknown(error) == rows[i].outcome_unknown);
+        CHECK(files_session_error_is_transient(error) == rows[i].is_transient);
         CHECK(strlen(files_session_error_message(error)) > 20);
         CHECK(same(files_session_error_type(error), rows[i].type));
         CHECK(same(files_session_error_title(error), rows[i].title));
@@ -414,9 +423,10 @@ static void bad_input(const char *base_url)
     options = with(base_url, NULL);
     options.user_agent = "\xFF";
     invalid(&options, "user_agent is not UTF-8");
-    options = with(base_url, NULL);
-    options.allow_http = 2;
-    invalid(&options, "allow_http is neither 0 nor 1");
+    options = with("http://mysite.test.invalid", NULL);
+    options.allow_http = (uint32_t)-1; /* some languages' true */
+    options.proxy = "socks5://proxy.test.invalid";
+    invalid(&options, "proxy is a SOCKS proxy");
     options = with(base_url, NULL);
     options.proxy = "socks5://proxy.test.invalid";
     invalid(&options, "proxy is a SOCKS proxy");
@@ -425,11 +435,10 @@ static void bad_input(const char *base_url)
     invalid(&options, "proxy is not UTF-8");
     options = with(base_url, "/etc/ssl/certs/ca.pem");
     invalid(&options, "ca_pem has no certificate: it must be the PEM text, not a file name");
-    /* Valid base64 that is not a certificate, and invalid base64. */
-    options = with(base_url, "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n");
-    invalid(&options, "block 1 of ca_pem, labelled CERTIFICATE, is not a valid certificate");
     options = with(base_url, "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
-    invalid(&options, "block 1 of ca_pem, labelled CERTIFICATE, is not a valid certificate");
+    invalid(&options, "ca_pem has a block that is not valid PEM");
+    options = with(base_url, "caf\xE9\n-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n");
+    invalid(&options, "ca_pem has a private key");
 }
 
 /* Options of any size, each in memory from malloc, so that valgrind sees a read past the end. */
@@ -517,6 +526,8 @@ static void null_everywhere(void)
     CHECK(!files_session_max_dir_listing_size(NULL, NULL) && !files_session_site_id(NULL, NULL));
     CHECK(files_session_error_status(NULL) == FILES_SESSION_OK);
     CHECK(files_session_error_http_status(NULL) == 0);
+    CHECK(files_session_error_outcome_unknown(NULL) == 0);
+    CHECK(files_session_error_is_transient(NULL) == 0);
     CHECK(!files_session_error_message(NULL) && !files_session_error_type(NULL));
     CHECK(!files_session_error_title(NULL) && !files_session_error_request_id(NULL));
     CHECK(files_session_error_retry_after(NULL) == -1);
@@ -537,7 +548,7 @@ static char *read_file(const char *path)
 int main(int argc, char **argv)
 {
     CHECK(argc >= 2);
-    CHECK(same(files_session_version(), FILES_SESSION_VERSION));
+    CHECK(same(files_session_version(), FILES_SESSION_VERSION_STRING));
     char version[32];
     snprintf(version, sizeof version, "%d.%d.%d", FILES_SESSION_VERSION_MAJOR,
              FILES_SESSION_VERSION_MINOR, FILES_SESSION_VERSION_PATCH);

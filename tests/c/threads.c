@@ -6,6 +6,7 @@
 #include "files_session.h"
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 static const char *base_url, *ca_pem;

@@ -2,7 +2,7 @@
 //!
 //! It logs in at the site that `FILES_BASE_URL`, `FILES_USERNAME` and `FILES_PASSWORD` name. If none
 //! of them is set, it starts a stand-in for Files.com and logs in there. With `-- --serve`, it only
-//! runs the stand-in, and prints these variables for other programs.
+//! runs the stand-in, and prints these variables for other programs. `-- --help` prints the usage.
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{self, ExitCode};
 use std::{env, fs};
 
-use files_session::{Login, Session, Site};
+use files_session::{ErrorKind, Login, Session, Site, TwoFactor};
 
 #[path = "../support/stand_in.rs"]
 mod stand_in;
@@ -36,41 +36,53 @@ fn run() -> Result<(), Box<dyn Error>> {
         Ok(session) => session,
         Err(error) => {
             let Some(two_factor) = error.two_factor() else { return Err(error.into()) };
-            let code = prompt(&two_factor.methods.join(" or "))?;
-            Session::login(&site, &login.answer(two_factor, &code))?
+            answer(&site, login, two_factor)?
         }
     };
     println!("logged in at {}", session.base_url());
     print_attributes(&session);
 
-    // A later process could resume the session. Whatever fails here, log out first.
+    // A later process could resume the session. Whatever fails here, remove the file and log out.
     let file = env::temp_dir().join(format!("my-tool-{}", process::id()));
     let saved = save(&session, &file);
+    let removed = fs::remove_file(file);
     session.logout()?;
     println!("logged out");
     saved?;
-    fs::remove_file(file)?;
+    removed?;
     Ok(())
+}
+
+/// Asks for codes until one is right.
+fn answer(site: &Site, login: Login, two_factor: &TwoFactor) -> Result<Session, Box<dyn Error>> {
+    loop {
+        let code = prompt(&format!("code of {:?}", two_factor.methods))?;
+        match Session::login(site, &login.answer(two_factor, &code)) {
+            Err(error) if error.kind() == ErrorKind::OtpIncorrect => eprintln!("{error}"),
+            result => return Ok(result?),
+        }
+    }
 }
 
 fn prompt(what: &str) -> io::Result<String> {
     print!("{what}: ");
     io::stdout().flush()?;
     let mut line = String::new();
-    io::stdin().read_line(&mut line)?;
-    Ok(line)
+    match io::stdin().read_line(&mut line)? {
+        0 => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "no code was given")),
+        _ => Ok(line),
+    }
 }
 
+/// The server's text is printed with `{:?}`, so that no control character reaches the terminal.
 fn print_attributes(session: &Session) {
     for (name, value) in [
-        ("language", session.language.clone()),
-        ("home_path", session.home_path.clone()),
-        ("site_id", session.site_id.map(|id| id.to_string())),
-        ("read_only", session.read_only.map(|yes| yes.to_string())),
-        ("timeout_at", session.timeout_at.clone()),
+        ("language", &session.language),
+        ("home_path", &session.home_path),
+        ("timeout_at", &session.timeout_at),
     ] {
         if let Some(value) = value {
-            println!("{name}: {value}");
+            println!("{name}: {value:?}");
         }
     }
 }

@@ -395,28 +395,36 @@ pub fn without_proxies(command: &mut Command) -> &mut Command {
     command
 }
 
-/// A command that runs one test of this binary in another process. `before` is a program that
-/// prepares the environment and then runs the rest of its arguments. See [`assert_passes`].
-pub fn rerun_self(before: &[&str], test: &str) -> Command {
+/// Runs the body of a test in another process of this binary, with these variables. Returns what it
+/// printed. `before` is a program that prepares the process and then runs the rest of its arguments.
+#[track_caller]
+pub fn in_child(
+    test: &str,
+    before: &[&str],
+    variables: &[(&str, &str)],
+    body: impl FnOnce(),
+) -> String {
+    /// The name of the test that this process runs.
+    const INSIDE: &str = "FILES_SESSION_TEST_INSIDE";
+    const PASSED: &str = "the body has passed";
     watchdog::test();
-    let this = std::env::current_exe().unwrap();
-    let (program, before) = match before {
-        [] => (this.as_os_str(), before),
-        [program, rest @ ..] => (OsStr::new(*program), rest),
-    };
-    let mut command = Command::new(program);
-    command.args(before);
-    if program != this.as_os_str() {
-        command.arg(&this);
+    if std::env::var_os(INSIDE).is_some_and(|inside| inside == test) {
+        body();
+        println!("{PASSED}");
+        std::process::exit(0);
     }
-    without_proxies(command.args(["--exact", test, "--nocapture"]));
-    command
+    let this = std::env::current_exe().unwrap();
+    let mut words = before.iter().map(OsStr::new).chain([this.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).args(["--exact", test, "--nocapture"]).env(INSIDE, test);
+    let output = without_proxies(&mut command).envs(variables.iter().copied()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains(PASSED), "{text}");
+    text.into_owned()
 }
 
-/// Runs a test in another process (see [`rerun_self`]), and checks that it exists and passes.
-#[track_caller]
-pub fn assert_passes(command: &mut Command) {
-    let output = command.output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+/// Reports a test that is skipped, past the test runner's capture. In CI, that is a failure.
+pub fn not_tested(test: &str, reason: &str) {
+    let _ = writeln!(io::stderr(), "\n*** NOT TESTED, {reason}: {test}\n");
+    assert!(std::env::var_os("CI").is_none(), "{reason}");
 }

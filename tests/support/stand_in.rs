@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "the example uses a part of it")]
 
-use std::{env, thread};
+use std::{env, process, thread};
 
 use httpmock::prelude::*;
 
@@ -36,7 +36,7 @@ pub const SESSION: &str = r#"{
     "allowed_2fa_method_yubi": false,
     "use_provided_modified_at": true,
     "windows_mode_ftp": false,
-    "timeout_at": "2026-11-22T18:00:00-05:00",
+    "timeout_at": "2999-12-31T18:00:00-05:00",
     "home_path": "home",
     "allowed_2fa_method_webauthn": true,
     "new_attribute": {"of": ["tomorrow", 1.5, null]}
@@ -96,8 +96,11 @@ const BOOLEANS: [&str; 13] = [
 
 const API: &str = "/api/rest/v1/sessions";
 
-/// Starts it. The user can log in, with or without the right code. A user named `totp`, `yubi` or
-/// `webauthn` is asked for a second factor of that method. Any other login is refused.
+/// Users who are asked for a second factor, and its method.
+const TWO_FACTOR: [(&str, &str); 4] =
+    [("2fa", "totp"), ("totp", "totp"), ("yubi", "yubi"), ("webauthn", "webauthn")];
+
+/// Starts it. The user can log in, with or without the right code. Any other login is refused.
 pub fn start() -> MockServer {
     let server = MockServer::start();
 
@@ -117,6 +120,7 @@ pub fn start() -> MockServer {
     for body in [
         members(&[("username", USERNAME), ("password", PASSWORD)]),
         members(&[("username", USERNAME), ("password", PASSWORD), ("otp", OTP)]),
+        members(&[("username", "2fa"), ("password", PASSWORD), ("otp", OTP)]),
         members(&[("username", "totp"), ("password", PASSWORD), ("otp", OTP)]),
         members(&[("username", "yubi"), ("otp", OTP), id]),
         members(&[("username", "webauthn"), ("otp", DEVICE_ANSWER), id]),
@@ -126,11 +130,21 @@ pub fn start() -> MockServer {
             then.status(201).header("content-type", "application/json").body(SESSION);
         });
     }
-    for method in ["totp", "yubi", "webauthn"] {
+    for (username, method) in TWO_FACTOR {
+        let body = members(&[("username", username), ("password", PASSWORD)]);
         server.mock(|when, then| {
-            let body = members(&[("username", method), ("password", PASSWORD)]);
-            when.method(POST).path(API).json_body(body);
+            when.method(POST).path(API).json_body(body.clone());
             respond(then, 401, &two_factor(method));
+        });
+        // A wrong code.
+        server.mock(|when, then| {
+            when.method(POST).path(API).json_body_includes(body.to_string());
+            respond(
+                then,
+                401,
+                r#"{"type":"not-authenticated/one-time-password-incorrect","http-code":401,
+                "title":"One Time Password Incorrect","error":"Incorrect code"}"#,
+            );
         });
     }
     for bit in 0..4 {
@@ -187,7 +201,12 @@ pub const VARIABLES: [&str; 3] = ["FILES_BASE_URL", "FILES_USERNAME", "FILES_PAS
 /// The values of the variables. If none is set, those of a stand-in that runs until the process
 /// ends. With `--serve` as an argument, prints them for a shell, and never returns.
 pub fn account() -> Result<[String; 3], String> {
-    let serve = env::args().any(|argument| argument == "--serve");
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let serve = arguments == ["--serve"];
+    if !serve && !arguments.is_empty() {
+        println!("usage: cargo run --example login [-- --serve]");
+        process::exit(if arguments == ["--help"] { 0 } else { 2 });
+    }
     if !serve && VARIABLES.iter().any(|name| env::var_os(name).is_some()) {
         let [url, username, password] =
             VARIABLES.map(|name| env::var(name).map_err(|error| format!("{name}: {error}")));
@@ -201,6 +220,7 @@ pub fn account() -> Result<[String; 3], String> {
         return Ok(account);
     }
     println!("# a stand-in for Files.com runs until this program ends");
+    println!("# user 2fa with the same password is asked for a code, which is {OTP}");
     for (name, value) in VARIABLES.iter().zip(&account) {
         println!("export {name}={value}");
     }

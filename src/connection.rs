@@ -1,0 +1,204 @@
+//! One session's connection: a name becomes addresses, then TCP or the proxy's tunnel, then TLS.
+//!
+//! Uses only items of `ureq::unversioned` that have not changed since ureq 3.0, and constructs no
+//! struct by its fields. ureq's own time limits are not used: the socket has the deadline.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectProxyConnector, ConnectionDetails, Connector, NextTimeout, Transport,
+};
+use ureq::{Agent, Error, Proxy};
+
+use crate::error::{ConnectError, Stage};
+use crate::limits::{Deadline, MAX_HEADER_BYTES};
+use crate::lookup::look_up;
+use crate::site::Site;
+use crate::socket::{Handle, Phase, Socket, wipe};
+
+/// A connection for one session. It is made when the first request is sent, and kept for the next.
+pub(crate) struct Connection {
+    /// An agent of its own, so that no other session gets its connection or its cookies.
+    pub(crate) agent: Agent,
+    pub(crate) handle: Arc<Handle>,
+    /// Host and port of the proxy, for messages.
+    pub(crate) proxy: Option<String>,
+}
+
+impl Connection {
+    pub(crate) fn new(site: &Site, proxy: Option<&Proxy>, deadline: Deadline) -> Connection {
+        let handle = Arc::new(Handle::new(deadline));
+        site.canceller.watch(&handle);
+        let (has_proxy, site) = (proxy.is_some(), site.clone());
+        let config = site.config(proxy);
+        let connector = SessionConnector { handle: handle.clone(), has_proxy, site };
+        let name = proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
+        let agent = Agent::with_parts(config, connector, NoResolver);
+        Connection { agent, handle, proxy: name }
+    }
+
+    /// Prepares a connection that was kept for another request.
+    pub(crate) fn reuse(self, deadline: Deadline) -> Connection {
+        self.handle.state().deadline = deadline;
+        self.handle.enter(Phase::Kept);
+        self
+    }
+}
+
+/// ureq wants an address before it connects. The connector looks it up.
+#[derive(Debug)]
+struct NoResolver;
+
+impl Resolver for NoResolver {
+    fn resolve(&self, _: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let mut placeholder = self.empty();
+        placeholder.push(([0, 0, 0, 0], 0).into());
+        Ok(placeholder)
+    }
+}
+
+/// Makes one connection. With a proxy, ureq calls [`connect`](Connector::connect) again from within
+/// the first call, to reach the proxy.
+#[derive(Debug)]
+struct SessionConnector {
+    handle: Arc<Handle>,
+    has_proxy: bool,
+    site: Site,
+}
+
+impl Connector<()> for SessionConnector {
+    type Out = SessionTransport;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        _: Option<()>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let handle = &self.handle;
+        let call_deadline = handle.state().deadline;
+        let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
+        let failed_at = |stage| {
+            let by_proxy = is_to_proxy || stage == Stage::Tunnel;
+            move |source| ConnectError::mark(source, stage, by_proxy, handle.state().deadline)
+        };
+        // A second connection needs the current proxy, so it needs a new agent.
+        if !is_to_proxy && handle.state().phase != Phase::New {
+            return Err(failed_at(Stage::Reuse)(Error::ConnectionFailed));
+        }
+        handle.enter(Phase::Connecting);
+
+        let tunnel = ConnectProxyConnector::default().connect(details, None::<Socket>);
+        let transport: Box<dyn Transport> = match tunnel.map_err(failed_at(Stage::Tunnel))? {
+            Some(tunnel) => Box::new(tunnel),
+            None => {
+                let (host, port) = host_and_port(details.uri);
+                let addresses =
+                    look_up(host, port, call_deadline.time_left(), &self.site.canceller)
+                        .map_err(failed_at(Stage::Lookup))?;
+                let connect_deadline = Deadline::new("connect_timeout", self.site.connect_timeout);
+                handle.state().deadline = call_deadline.min(connect_deadline);
+                let socket = Socket::connect(addresses, handle);
+                Box::new(socket.map_err(failed_at(Stage::Tcp))?)
+            }
+        };
+        handle.enter(Phase::Handshake);
+        let inner = self.site.tls.connect(details, transport).map_err(failed_at(Stage::Tls))?;
+
+        if is_to_proxy {
+            // The tunnel is yet to be opened, within the same time.
+            handle.enter(Phase::Connecting);
+        } else {
+            handle.state().deadline = call_deadline;
+            handle.enter(Phase::Ready);
+        }
+        Ok(Some(SessionTransport { inner, handle: handle.clone() }))
+    }
+}
+
+fn host_and_port(uri: &Uri) -> (&str, u16) {
+    let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+    (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default_port))
+}
+
+/// Checks that nothing was received before a request, and wipes what was sent: the buffer of an
+/// idle connection would otherwise hold the password.
+#[derive(Debug)]
+struct SessionTransport {
+    inner: Box<dyn Transport>,
+    handle: Arc<Handle>,
+}
+
+impl SessionTransport {
+    /// What is received before a request is not its response, but ureq and the TLS library would
+    /// return it as such: without asking the socket, so that the request was not even sent.
+    fn check_before_request(&mut self, timeout: NextTimeout) -> Result<(), Error> {
+        let stage = match self.handle.state().phase {
+            Phase::Ready => Stage::EarlyBytes,
+            Phase::Kept => Stage::Reuse,
+            _ => return Ok(()),
+        };
+        let deadline = self.handle.state().deadline;
+        match self.buffered(timeout) {
+            Ok(0) => {}
+            Err(error) if stage == Stage::EarlyBytes => return Err(error),
+            _ => return Err(ConnectError::mark(Error::ConnectionFailed, stage, false, deadline)),
+        }
+        self.handle.enter(Phase::Requesting);
+        Ok(())
+    }
+
+    /// The number of bytes in ureq's buffer, after a look into the TLS library's.
+    fn buffered(&mut self, timeout: NextTimeout) -> Result<usize, Error> {
+        if self.inner.is_tls() && self.inner.buffers().input().is_empty() {
+            // After its deadline, the socket neither sends nor receives.
+            let deadline = self.handle.state().deadline;
+            self.handle.state().deadline = deadline.within(Duration::ZERO);
+            let result = self.inner.await_input(timeout);
+            self.handle.state().deadline = deadline;
+            match result {
+                Ok(true) | Err(Error::Timeout(_)) => {}
+                // The peer has closed the connection.
+                Ok(false) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.inner.buffers().input().len())
+    }
+}
+
+impl Transport for SessionTransport {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.inner.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        let result = self
+            .check_before_request(timeout)
+            .and_then(|()| self.inner.transmit_output(amount, timeout));
+        wipe(&mut self.inner.buffers().output()[..amount]);
+        result
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        // ureq waits for more only if the buffer does not hold a whole header yet. A read into a
+        // full buffer would look like the end of the input.
+        let received = self.inner.buffers().input().len();
+        if received >= MAX_HEADER_BYTES {
+            return Err(Error::LargeResponseHeader(received, MAX_HEADER_BYTES));
+        }
+        self.inner.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.inner.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.inner.is_tls()
+    }
+}
