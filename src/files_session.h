@@ -86,8 +86,8 @@ typedef struct files_session_canceller files_session_canceller;
  * files_session_error_outcome_unknown whether the site may have carried out the request.
  *
  * A refusal has a type, "group/name". Without a known one, the HTTP status decides. A response
- * that is not the API's is UNEXPECTED_RESPONSE, whatever its status: one whose body is not a JSON
- * object, and an empty 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
+ * that is not the API's is UNEXPECTED_RESPONSE: one whose body is not a JSON object, and an empty
+ * 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
  */
 typedef int32_t files_session_status;
 enum {
@@ -100,8 +100,8 @@ enum {
      * failed attempt sent nothing. */
     FILES_SESSION_CONNECT = 2,
     /** The server could not be authenticated: its certificate was rejected, or the TLS handshake
-     * failed. The failed attempt sent nothing. With TLS 1.3, a demand for a client certificate comes
-     * after the request, so it is FILES_SESSION_TRANSPORT. */
+     * failed. The failed attempt sent nothing. With TLS 1.3, a server demands a client certificate
+     * after the request, so that is FILES_SESSION_TRANSPORT. */
     FILES_SESSION_TLS = 3,
     /** A time limit expired. The message names it. */
     FILES_SESSION_TIMEOUT = 4,
@@ -190,8 +190,8 @@ typedef struct files_session_options {
     const char *user_agent;
     /** Certificates to trust instead of the default ones, as PEM text (not a file name), for a
      * private certificate authority. Text around the blocks and blocks of other kinds are skipped,
-     * but a private key is FILES_SESSION_INVALID_INPUT. "system": the system's roots, if the library
-     * was built with them. NULL: the built-in roots, or the system's with native-tls. */
+     * but a private key is FILES_SESSION_INVALID_INPUT. "system": the system's roots, if the
+     * library was built with them. NULL: the built-in roots, or the system's with native-tls. */
     const char *ca_pem;
     /** A proxy, such as "http://user:password@proxy.example:3128". "": none. NULL: the
      * environment's. */
@@ -216,14 +216,9 @@ typedef struct files_session_options {
     { sizeof(files_session_options), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, \
       0, 0, 0, 0 }
 
-/**
- * Sets the defaults where the macro can't be used, such as in memory from malloc:
- *
- *     files_session_options_init(options, sizeof *options);
- *
- * It zeroes exactly `size` bytes and sets options->size to `size`. It does nothing if `options` is
- * NULL or `size` is smaller than a size_t.
- */
+/** Sets the defaults where the macro can't be used: files_session_options_init(options, sizeof
+ * *options). It zeroes exactly `size` bytes and sets options->size to `size`. It does nothing if
+ * `options` is NULL or `size` is smaller than a size_t. */
 FILES_SESSION_API void files_session_options_init(files_session_options *options, size_t size);
 
 /* ---- Calls -------------------------------------------------------------------------------------
@@ -286,11 +281,9 @@ FILES_SESSION_API files_session_status files_session_resume(const files_session_
                                                             files_session **session,
                                                             files_session_error **error);
 
-/**
- * Logs out, with the options of the login. It is retried after a broken or missing response, and
+/** Logs out, with the options of the login. It is retried after a broken or missing response, and
  * after 429 and any 5xx. You may repeat it after an error. The session keeps its attributes, and
- * you must still free it.
- */
+ * you must still free it. */
 FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
                                                             files_session_error **error);
 
@@ -310,8 +303,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
  * result.
  *
  * Call it from any thread, but not from a signal handler. It doesn't wait for the calls to end.
- * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends when its current
- * address gives way.
+ * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends when its
+ * current address gives way.
  */
 FILES_SESSION_API void files_session_cancel(files_session_canceller *canceller);
 
@@ -325,9 +318,7 @@ FILES_SESSION_API void files_session_canceller_free(files_session_canceller *can
  * files_session_base_url, and don't follow redirects with it. */
 #define FILES_SESSION_AUTH_HEADER "X-FilesAPI-Auth"
 
-/*
- * Text: NULL if absent.
- */
+/* Text: NULL if absent. */
 
 /** The session's id. A secret: anyone who has it is logged in. Never absent. */
 FILES_SESSION_API const char *files_session_id(const files_session *session);
@@ -349,9 +340,7 @@ FILES_SESSION_API const char *files_session_timeout_at(const files_session *sess
 /** The folder in which the user starts. */
 FILES_SESSION_API const char *files_session_home_path(const files_session *session);
 
-/*
- * Yes or no: 1 or 0, or -1 if absent. Compare with `== 1`, because -1 is true in C.
- */
+/* Yes or no: 1 or 0, or -1 if absent. Compare with `== 1`, because -1 is true in C. */
 
 /** Whether the user can access several regions. */
 FILES_SESSION_API int files_session_multiple_regions(const files_session *session);
@@ -366,7 +355,7 @@ FILES_SESSION_API int files_session_tls_disabled(const files_session *session);
 /** Whether the user must add a two-factor method before the API allows anything else. The login
  * itself worked. */
 FILES_SESSION_API int files_session_two_factor_setup_needed(const files_session *session);
-/** Whether the method to add may be SMS. This and the next four are sent only if one must be added. */
+/** Whether the method to add may be SMS. This and the next four are sent only if one is needed. */
 FILES_SESSION_API int files_session_allowed_2fa_method_sms(const files_session *session);
 /** Whether the method to add may be TOTP. */
 FILES_SESSION_API int files_session_allowed_2fa_method_totp(const files_session *session);
@@ -381,10 +370,7 @@ FILES_SESSION_API int files_session_use_provided_modified_at(const files_session
 /** Whether the user wants Windows line endings emulated. */
 FILES_SESSION_API int files_session_windows_mode_ftp(const files_session *session);
 
-/*
- * Numbers: each returns 1 and sets *out, or returns 0 if absent and leaves *out unchanged.
- * `out` may be NULL.
- */
+/* Numbers: each returns 1 and sets *out, or returns 0 if absent and leaves *out unchanged. */
 
 /** The maximum number of files in one page of a folder listing. It depends on the site's plan. */
 FILES_SESSION_API int files_session_max_dir_listing_size(const files_session *session,
@@ -395,14 +381,14 @@ FILES_SESSION_API int files_session_site_id(const files_session *session, int64_
 /* ---- Facts of an error -------------------------------------------------------------------------*/
 
 /** One sentence for people: what failed, the cause in parentheses, and what to do. The library puts
- * no secret into it. The words of the site, of the system and of the TLS library are truncated, with
- * control characters escaped. Never absent. */
+ * no secret into it. Words of the site, the system and the TLS library are truncated, with control
+ * characters escaped. Never absent. */
 FILES_SESSION_API const char *files_session_error_message(const files_session_error *error);
 /** The status that was returned with this error. FILES_SESSION_OK if `error` is NULL. */
 FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
 /** 1 if the site may have carried out the request although the call failed, otherwise 0. After a
- * login, a session whose id was lost may then stay open until it expires, and a code may be used up.
- * It counts all attempts of a call; a 429 or 5xx proves nothing. */
+ * login, a session whose id was lost may then stay open until it expires, and a code may be used
+ * up. It counts all attempts of a call; a 429 or 5xx proves nothing. */
 FILES_SESSION_API int files_session_error_outcome_unknown(const files_session_error *error);
 /** 1 if the same call may succeed later without any change, otherwise 0. It says nothing of whether
  * repeating is harmless. */
@@ -413,9 +399,7 @@ FILES_SESSION_API int files_session_error_http_status(const files_session_error 
  * redirect, or names no target. */
 FILES_SESSION_API const char *files_session_error_location(const files_session_error *error);
 
-/*
- * What the site's refusal contains: control characters are not escaped. NULL, or -1, if absent.
- */
+/* What the site's refusal contains: control characters are not escaped. NULL, or -1, if absent. */
 
 /** The type, "group/name". */
 FILES_SESSION_API const char *files_session_error_type(const files_session_error *error);
@@ -458,14 +442,11 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * fork. Use a session in only one of the two processes. The other process may only free its copy,
  * because two logouts over one connection break each other. Both may make new sessions. In the
  * child of a multithreaded process, POSIX allows only async-signal-safe functions before exec. No
- * function of this library is async-signal-safe.
- *
- * longjmp and exceptions. The library calls no function of yours, so only a signal handler could
- * jump out of a call. It must not.
+ * function of this library is one.
  *
  * Signals. The library installs no handler, changes no mask and raises no signal. Writing to a
- * connection that the peer has closed raises no SIGPIPE. No function may be called from a signal
- * handler.
+ * connection that the peer has closed raises no SIGPIPE. A signal handler must neither call a
+ * function of the library nor jump out of one.
  *
  * Output. The library prints nothing, logs nothing and never ends the process, with two exceptions.
  * If memory runs out, Rust prints a line to stderr and aborts the process; no error is returned. On
@@ -480,9 +461,10 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * or NO_PROXY. On Windows, names are case-insensitive: HTTP_PROXY is http_proxy there. Loopback
  * hosts never use the environment's proxy. A setuid program should set the option proxy to "",
  * because its caller controls these variables. During a lookup, the C library reads its own
- * variables, such as RES_OPTIONS and LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal error.
- * With ca_pem "system", or native-tls, SSL_CERT_FILE and SSL_CERT_DIR are read when a connection is
- * made. If another thread calls setenv or putenv meanwhile, that is a data race in the C library.
+ * variables, such as RES_OPTIONS and LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal
+ * error. With ca_pem "system", or native-tls, SSL_CERT_FILE and SSL_CERT_DIR are read when a
+ * connection is made. If another thread calls setenv or putenv meanwhile, that is a data race in
+ * the C library.
  *
  * Sandbox. Allow sockets, setting their options and connecting; threads, for lookups; what
  * getaddrinfo needs; random numbers (getrandom); the clocks; memory.

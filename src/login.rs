@@ -228,6 +228,21 @@ mod tests {
     }
 
     #[test]
+    fn any_character_is_sent_unchanged() {
+        let every = (0..0x300_u32).chain([0x2028, 0xFEFF, 0xFFFF, 0x1F600, 0x10_FFFF]);
+        let every: String = every.filter_map(char::from_u32).collect();
+        for secret in ["", "\"", "\\", "\\u0000", "a\0b", " \r\n", "p@ss wörd 🔑", &every] {
+            let login = Login::new(secret, secret).otp(secret).partial_session_id(secret);
+            let body: serde_json::Value = serde_json::from_str(&body(login)).unwrap();
+            for name in ["username", "password", "partial_session_id"] {
+                assert_eq!(body[name], secret, "{name}");
+            }
+            let code: String = secret.split_whitespace().collect();
+            assert_eq!(body["otp"], code);
+        }
+    }
+
+    #[test]
     fn no_copy_of_the_password_is_left_behind_while_the_request_is_written() {
         let worst = "\0\"é".repeat(1000);
         let login = Login::new(&worst, &worst).otp(&worst).partial_session_id(&worst);

@@ -25,7 +25,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn serve(
     work: impl Fn(&mut TcpStream, &Sender<()>) -> io::Result<()> + Send + 'static,
 ) -> (SocketAddr, Receiver<()>) {
-    support::watchdog::test();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     let (sender, reached) = channel();

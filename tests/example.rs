@@ -8,11 +8,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use support::stand_in::{DEVICE_ANSWER, VARIABLES};
-use support::{Reply, Server, stand_in, start_stand_in, watchdog, without_proxies};
+use support::{Reply, Server, stand_in, start_stand_in, without_proxies};
 
 /// The example, built by `cargo test`.
 fn example() -> Command {
-    watchdog::test();
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();

@@ -80,25 +80,6 @@ fn a_logout_is_one_delete() {
 }
 
 #[test]
-fn any_character_arrives_unchanged() {
-    let every = (0..0x300_u32).chain([0x2028, 0xFEFF, 0xFFFF, 0x1F600, 0x10_FFFF]);
-    let every: String = every.filter_map(char::from_u32).collect();
-    let long = "\"\\🔑".repeat(2000);
-    let server = Server::new([Reply::session()]);
-    for secret in ["", "\"", "\\", "\\u0000", "a\0b", " \r\n", "p@ss wörd 🔑", &every, &long] {
-        let login = Login::new(secret, secret).otp(secret).partial_session_id(secret);
-        let _ = Session::login(&server.site(), &login).unwrap();
-        let body = server.requests().pop().unwrap().body;
-        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
-        for name in ["username", "password", "partial_session_id"] {
-            assert_eq!(body[name], secret, "{name}");
-        }
-        let typed: String = secret.split_whitespace().collect();
-        assert_eq!(body["otp"], typed);
-    }
-}
-
-#[test]
 fn language_and_user_agent_are_sent_with_both_requests() {
     let server = Server::new([Reply::session(), Reply::no_content()]);
     let site = server.site().language("de").user_agent("my-tool/1.0");
@@ -185,27 +166,6 @@ fn an_attribute_may_be_absent_or_null() {
 }
 
 #[test]
-fn extreme_values_of_attributes_are_kept() {
-    let session = log_in(
-        r#"{"id":"x","site_id":9223372036854775807,"max_dir_listing_size":-9223372036854775808,
-        "root_path":"a\u0000b\"\\\/\n\u00e9\ud83d\ude00é😀","read_only":false}"#,
-    )
-    .unwrap();
-    assert_eq!(session.site_id, Some(i64::MAX));
-    assert_eq!(session.max_dir_listing_size, Some(i64::MIN));
-    assert_eq!(session.root_path.as_deref(), Some("a\0b\"\\/\né😀é😀"));
-    assert_eq!(session.read_only, Some(false));
-}
-
-#[test]
-fn unknown_members_are_ignored() {
-    let session = log_in(
-        r#"{"new":{"id":"wrong","a":[1,{"b":null}]},"id":"right","":0,"other":1e300,"id2":[[]]}"#,
-    );
-    assert_eq!(session.unwrap().id, "right");
-}
-
-#[test]
 fn unknown_members_and_their_values_may_be_many() {
     let members: Vec<String> = (0..3000).map(|n| format!(r#""attribute_{n}":"","#)).collect();
     let members = members.concat();
@@ -221,51 +181,13 @@ fn unknown_members_and_their_values_may_be_many() {
 }
 
 #[test]
-fn a_body_that_is_not_utf_8_is_read() {
-    let session = log_in(b"{\"id\":\"x\",\"root_path\":\"caf\xe9\"}").unwrap();
-    assert_eq!(session.root_path.as_deref(), Some("caf\u{fffd}"));
-    let error = log_in(b"{\"id\":\"\xe9\"}").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{error}");
-}
-
-#[test]
-fn an_attribute_of_an_unexpected_type_is_none() {
-    for attribute in [
-        r#""site_id":"1""#,
-        r#""site_id":1.5"#,
-        r#""site_id":9223372036854775808"#,
-        r#""site_id":[1]"#,
-        r#""read_only":"yes""#,
-        r#""read_only":1"#,
-        r#""language":{"a":[]}"#,
-        r#""language":7"#,
-        r#""timeout_at":1764000000"#,
-        r#""login_token":false"#,
-    ] {
-        let body = format!(r#"{{{attribute},"root_path":"r","id":"x"}}"#);
-        let session = log_in(&body).unwrap();
-        assert_eq!((session.id.as_str(), session.root_path.as_deref()), ("x", Some("r")), "{body}");
-        assert_eq!(absent(&session), ATTRIBUTES - 1, "{body}");
-    }
-}
-
-#[test]
 fn a_response_without_a_valid_id_is_an_error() {
     for (body, text) in [
         ("{}", "no session id"),
-        (r#"{"id":null}"#, "no session id"),
         (r#"{"id":""}"#, "no session id"),
-        (r#"{"ID":"x"}"#, "no session id"),
         (r#"{"session":{"id":"x"}}"#, "no session id"),
         (r#"{"id":1}"#, "no session id"),
-        (r#"{"id":["x"]}"#, "no session id"),
-        (r#"{"id":{"id":"x"}}"#, "no session id"),
-        (r#"{"id":true}"#, "no session id"),
-        (r#"{"id":" "}"#, "not a valid header value"),
-        (r#"{"id":"a b"}"#, "not a valid header value"),
         (r#"{"id":"a\r\nX-Evil: 1"}"#, "not a valid header value"),
-        (r#"{"id":"a\u0000"}"#, "not a valid header value"),
-        (r#"{"id":"a\u007f"}"#, "not a valid header value"),
         (r#"{"id":"é"}"#, "not a valid header value"),
     ] {
         let error = log_in(body).unwrap_err();
@@ -276,17 +198,25 @@ fn a_response_without_a_valid_id_is_an_error() {
 }
 
 #[test]
-fn a_byte_order_mark_is_skipped() {
-    assert_eq!(log_in("\u{feff}{\"id\":\"x\"}").unwrap().id, "x");
-    let server = Server::new([Reply::json(401, "\u{feff} {\"error\":\"m\"}")]);
-    let error = Session::login(&server.site(), &login()).unwrap_err();
-    assert_eq!(error.api().unwrap().message.as_deref(), Some("m"));
-}
-
-#[test]
-fn a_status_of_200_is_accepted_for_a_login() {
-    let server = Server::new([Reply::json(200, stand_in::SESSION)]);
-    let _ = Session::login(&server.site(), &login()).unwrap();
+fn a_successful_login_is_read_leniently() {
+    for (status, body, root_path) in [
+        (200, &b"{\"id\":\"x\"}"[..], None),
+        (201, b"\xef\xbb\xbf{\"id\":\"x\"}", None),
+        (201, b"{\"id\":\"x\",\"root_path\":\"caf\xe9\"}", Some("caf\u{fffd}")),
+        (201, br#"{"id":"x","root_path":"a\u0000\ud83d\ude00"}"#, Some("a\0😀")),
+        // A wrong type takes nothing else along, nor does an unknown member.
+        (
+            201,
+            br#"{"site_id":"1","read_only":1,"language":{},"id":"x","root_path":"r"}"#,
+            Some("r"),
+        ),
+        (201, br#"{"new":{"id":"wrong","a":[1,{"b":null}]},"id":"x","":0,"other":1e300}"#, None),
+    ] {
+        let server = Server::new([Reply::json(status, body)]);
+        let session = Session::login(&server.site(), &login()).unwrap();
+        assert_eq!((session.id.as_str(), session.root_path.as_deref()), ("x", root_path));
+        assert_eq!(absent(&session), ATTRIBUTES - usize::from(root_path.is_some()));
+    }
 }
 
 #[test]

@@ -22,7 +22,6 @@ pub mod watchdog;
 
 /// A login that the servers here accept.
 pub fn login() -> Login<'static> {
-    watchdog::test();
     Login::new(stand_in::USERNAME, stand_in::PASSWORD)
 }
 
@@ -36,7 +35,6 @@ pub const LOGOUT: Call = |site| Session::resume(site, "id")?.logout();
 
 /// Starts the stand-in for Files.com.
 pub fn start_stand_in() -> httpmock::MockServer {
-    watchdog::test();
     stand_in::start()
 }
 
@@ -235,7 +233,6 @@ impl Server {
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,
         open: impl Fn(&TcpStream) -> io::Result<S> + Send + Sync + 'static,
     ) -> Server {
-        watchdog::test();
         let addr = listener.local_addr().expect("a local address");
         let requests = Arc::new(Mutex::new(Vec::new()));
         let closed = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
@@ -256,7 +253,6 @@ impl Server {
                     let result = open(&socket).and_then(|stream| {
                         let mut stream = BufReader::new(stream);
                         while let Some(mut request) = read_request(&mut stream, connection)? {
-                            watchdog::progress();
                             {
                                 // Numbered under the lock, so that they are in order.
                                 let mut kept = kept.lock().unwrap();
@@ -356,7 +352,6 @@ pub struct ClosedPort {
 }
 
 pub fn closed_port() -> ClosedPort {
-    watchdog::test();
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     let addr = socket.local_addr().unwrap().as_socket().unwrap();
@@ -407,7 +402,6 @@ pub fn in_child(
     /// The name of the test that this process runs.
     const INSIDE: &str = "FILES_SESSION_TEST_INSIDE";
     const PASSED: &str = "the body has passed";
-    watchdog::test();
     if std::env::var_os(INSIDE).is_some_and(|inside| inside == test) {
         body();
         println!("{PASSED}");
