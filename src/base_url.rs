@@ -13,7 +13,8 @@ const API_PATH: &str = "/api/rest/v1";
 /// The origin of a site, checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct BaseUrl {
-    origin: String,
+    /// Scheme, host, and port unless it is the scheme's default.
+    pub(crate) origin: String,
     pub(crate) host: String,
     /// The URL of both calls.
     pub(crate) endpoint: Uri,
@@ -91,11 +92,6 @@ impl BaseUrl {
         let is_under_files_com = region.host.ends_with(".files.com");
         let has_port = host.rsplit("://").next().is_some_and(|rest| rest.contains(':'));
         (region.is_https() && is_under_files_com && !has_port).then_some(region)
-    }
-
-    /// Scheme, host, and port unless it is the scheme's default.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.origin
     }
 
     pub(crate) fn is_https(&self) -> bool {
@@ -186,7 +182,7 @@ mod tests {
             ("https://xn--mnchen-3ya.example", "https://xn--mnchen-3ya.example"),
         ] {
             let base_url = BaseUrl::parse(url).unwrap_or_else(|e| panic!("{url}: {e:?}"));
-            assert_eq!(base_url.as_str(), origin, "{url}");
+            assert_eq!(base_url.origin, origin, "{url}");
             assert_eq!(base_url.endpoint, *format!("{origin}/api/rest/v1/sessions"), "{url}");
         }
         let longest = format!("{}.com", "a.".repeat(124) + "a");
@@ -272,7 +268,7 @@ mod tests {
             ("https://eu.files.com", "https://eu.files.com"),
             ("https://eu.files.com/", "https://eu.files.com"),
         ] {
-            assert_eq!(BaseUrl::region(host).unwrap().as_str(), origin, "{host}");
+            assert_eq!(BaseUrl::region(host).unwrap().origin, origin, "{host}");
         }
         let (too_long, long_label) =
             ("a.".repeat(125) + "files.com", "a".repeat(64) + ".files.com");

@@ -13,7 +13,6 @@ use crate::limits::{Deadline, FIRST_BACKOFF};
 use crate::request::Request;
 use crate::response::Response;
 use crate::site::Site;
-use crate::socket::Phase;
 
 /// Sends a request as often as the rules allow. Returns the response that means success, the site
 /// that sent it, and the connection. The first attempt goes over the kept connection, if there is
@@ -35,26 +34,33 @@ pub(crate) fn call(
         let is_kept = kept.is_some();
         let connection = match kept.take() {
             Some(kept) => kept.reuse(deadline),
-            None => Connection::new(&site, site.current_proxy()?.as_ref(), deadline),
+            None => {
+                let proxy = site.current_proxy();
+                let proxy = proxy.map_err(|error| Error::from(error).after(may_have_succeeded))?;
+                Connection::new(&site, proxy.as_ref(), deadline)
+            }
         };
         let error = match request.send(&site, &base_url, &connection, deadline) {
             Ok(response) => return Ok((response, site, connection)),
             Err(error) => error.asked_by(&base_url).after(may_have_succeeded),
         };
         if site.canceller.is_cancelled() {
-            let is_sent = may_have_succeeded || connection.handle.state().phase == Phase::Sent;
-            return Err(Error::cancelled(if is_sent { Outcome::Lost } else { Outcome::NotSent }));
+            let is_sent = may_have_succeeded || connection.is_sent();
+            let unsent = if has_moved { Outcome::Refused } else { Outcome::NotSent };
+            return Err(Error::cancelled(if is_sent { Outcome::Lost } else { unsent }));
         }
         // Over a new connection, this is still the first attempt. The server may have closed the
         // kept one because it was idle, before it saw the request; a 408 says so.
         let is_broken = error.outcome() == Outcome::Broken || error.http_status() == Some(408);
-        if is_kept && (is_broken || error.outcome() == Outcome::NotConnected) {
+        let is_unsent = matches!(error.outcome(), Outcome::NotConnected | Outcome::NotBegun);
+        if is_kept && (is_broken || is_unsent) {
             may_have_succeeded |= is_broken;
             continue;
         }
         if may_have_succeeded && error.api().is_some_and(ApiError::is_session_gone) {
             return Ok((Response::default(), site, connection));
         }
+        may_have_succeeded |= error.outcome().is_unknown();
         if let Some(region) = region(&base_url, &error).filter(|_| !has_moved) {
             (site, has_moved) = (site.with_base_url(region), true);
             continue;
@@ -65,7 +71,6 @@ pub(crate) fn call(
             }
             _ => return Err(error),
         }
-        may_have_succeeded |= error.outcome().is_unknown();
         retry += 1;
     }
 }

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -19,27 +18,27 @@ use crate::error::{ConnectError, Stage};
 use crate::limits::{Deadline, MAX_HEADER_BYTES};
 use crate::lookup::look_up;
 use crate::site::Site;
-use crate::socket::{Handle, Phase, Socket, wipe};
+use crate::socket::{Handle, Phase, Socket, State, wipe};
 
 /// A connection for one session. It is made when the first request is sent, and kept for the next.
 pub(crate) struct Connection {
     /// An agent of its own, so that no other session gets its connection or its cookies.
     pub(crate) agent: Agent,
     pub(crate) handle: Arc<Handle>,
-    /// Host and port of the proxy, for messages.
-    pub(crate) proxy: Option<String>,
 }
 
 impl Connection {
     pub(crate) fn new(site: &Site, proxy: Option<&Proxy>, deadline: Deadline) -> Connection {
         let handle = Arc::new(Handle::new(deadline));
         site.canceller.watch(&handle);
-        let (has_proxy, site) = (proxy.is_some(), site.clone());
-        let config = site.config(proxy);
-        let connector = SessionConnector { handle: handle.clone(), has_proxy, site };
-        let name = proxy.map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
-        let agent = Agent::with_parts(config, connector, NoResolver);
-        Connection { agent, handle, proxy: name }
+        let connector = SessionConnector { handle: handle.clone(), site: site.clone() };
+        let agent = Agent::with_parts(site.config(proxy), connector, NoResolver);
+        Connection { agent, handle }
+    }
+
+    /// Whether the first byte of the request was handed to the system.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.handle.state().phase == Phase::Sent
     }
 
     /// Prepares a connection that was kept for another request.
@@ -67,7 +66,6 @@ impl Resolver for NoResolver {
 #[derive(Debug)]
 struct SessionConnector {
     handle: Arc<Handle>,
-    has_proxy: bool,
     site: Site,
 }
 
@@ -80,15 +78,15 @@ impl Connector<()> for SessionConnector {
         _: Option<()>,
     ) -> Result<Option<Self::Out>, Error> {
         let handle = &self.handle;
-        let call_deadline = handle.state().deadline;
-        let is_to_proxy = self.has_proxy && details.config.proxy().is_none();
+        let State { phase, deadline: call_deadline, .. } = *handle.state();
+        let is_to_proxy = phase == Phase::Connecting;
         let failed_at = |stage| {
             let by_proxy = is_to_proxy || stage == Stage::Tunnel;
             move |source| ConnectError::mark(source, stage, by_proxy, handle.state().deadline)
         };
         // A second connection needs the current proxy, so it needs a new agent.
-        if !is_to_proxy && handle.state().phase != Phase::New {
-            return Err(failed_at(Stage::Reuse)(Error::ConnectionFailed));
+        if !is_to_proxy && phase != Phase::New {
+            return Err(failed_at(Stage::Tcp)(closed()));
         }
         handle.enter(Phase::Connecting);
 
@@ -120,6 +118,11 @@ impl Connector<()> for SessionConnector {
     }
 }
 
+/// The peer has closed the connection.
+fn closed() -> Error {
+    io::Error::from(io::ErrorKind::UnexpectedEof).into()
+}
+
 fn host_and_port(uri: &Uri) -> (&str, u16) {
     let default_port = if uri.scheme_str() == Some("https") { 443 } else { 80 };
     (uri.host().unwrap_or_default(), uri.port_u16().unwrap_or(default_port))
@@ -137,33 +140,28 @@ impl SessionTransport {
     /// What is received before a request is not its response, but ureq and the TLS library would
     /// return it as such: without asking the socket, so that the request was not even sent.
     fn check_before_request(&mut self, timeout: NextTimeout) -> Result<(), Error> {
-        let stage = match self.handle.state().phase {
-            Phase::Ready => Stage::EarlyBytes,
-            Phase::Kept => Stage::Reuse,
-            _ => return Ok(()),
-        };
-        let deadline = self.handle.state().deadline;
-        match self.buffered(timeout) {
-            Ok(0) => {}
-            Err(error) if stage == Stage::EarlyBytes => return Err(error),
-            _ => return Err(ConnectError::mark(Error::ConnectionFailed, stage, false, deadline)),
+        let State { phase, deadline, .. } = *self.handle.state();
+        let is_kept = phase == Phase::Kept;
+        if !is_kept && phase != Phase::Ready {
+            return Ok(());
         }
-        self.handle.enter(Phase::Requesting);
+        let stage = if is_kept { Stage::Tcp } else { Stage::EarlyBytes };
+        match self.buffered(timeout) {
+            Ok(0) => self.handle.enter(Phase::Requesting),
+            Err(error) if !is_kept => return Err(error),
+            _ => return Err(ConnectError::mark(closed(), stage, false, deadline)),
+        }
         Ok(())
     }
 
     /// The number of bytes in ureq's buffer, after a look into the TLS library's.
     fn buffered(&mut self, timeout: NextTimeout) -> Result<usize, Error> {
-        if self.inner.is_tls() && self.inner.buffers().input().is_empty() {
-            // After its deadline, the socket neither sends nor receives.
-            let deadline = self.handle.state().deadline;
-            self.handle.state().deadline = deadline.within(Duration::ZERO);
-            let result = self.inner.await_input(timeout);
-            self.handle.state().deadline = deadline;
-            match result {
+        // Secure Transport gives a connection up after a read that finds nothing.
+        let can_look = !cfg!(target_vendor = "apple") || cfg!(feature = "rustls");
+        if can_look && self.inner.buffers().input().is_empty() {
+            match self.inner.await_input(timeout) {
                 Ok(true) | Err(Error::Timeout(_)) => {}
-                // The peer has closed the connection.
-                Ok(false) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+                Ok(false) => return Err(closed()),
                 Err(error) => return Err(error),
             }
         }

@@ -43,8 +43,8 @@
 //!   with an ordinary certificate chain. A `Site` keeps its TLS configuration once for all its
 //!   sessions.
 //! - **Connection.** Each session has its own connection, which no other session shares. The logout
-//!   reuses it if it was idle for less than 15 s, and closes it. Bytes that arrive before a request
-//!   is sent are never taken for its response.
+//!   reuses it if it was idle for less than 15 s, and closes it. Bytes that are received before a
+//!   request is sent are never taken for its response.
 //! - **Hosts.** A password or a session id goes only to the host that the caller named, with one
 //!   exception: regions. No redirect is followed.
 //! - **Regions.** If a response over https reports that the user or site belongs to another region,
@@ -111,3 +111,28 @@ pub use site::Site;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+
+    use super::*;
+
+    #[test]
+    fn public_types_are_send_sync_and_unwind_safe() {
+        fn check<T: Send + Sync + UnwindSafe + RefUnwindSafe + 'static>() {}
+        check::<Session>();
+        check::<Site>();
+        check::<Error>();
+        check::<ErrorKind>();
+        check::<ApiError>();
+        check::<TwoFactor>();
+        check::<Login<'static>>();
+        check::<Canceller>();
+    }
+
+    #[test]
+    fn an_error_has_the_size_of_a_pointer() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

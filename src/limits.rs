@@ -10,8 +10,8 @@ pub(crate) const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// Maximum number of bytes received in response to one request: header and body, and as much again
-/// as the body for early hints, chunk sizes, trailers and TLS. Also the limit for everything that is
-/// received while a connection is made.
+/// as the body for early hints, chunk sizes, trailers and TLS. Also the limit for the proxy's response
+/// and for a TLS handshake.
 pub(crate) const MAX_RECEIVED_BYTES: usize = MAX_HEADER_BYTES + 2 * MAX_BODY_BYTES;
 
 /// Holds the longest header field that can be sent.

@@ -194,8 +194,7 @@ impl fmt::Debug for Login<'_> {
             .field("password", &redacted(self.password))
             .field("otp", &redacted(self.otp))
             .field("partial_session_id", &redacted(self.partial_session_id))
-            .field("asked_by", &self.asked_by.map(|base_url| base_url.as_str()))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

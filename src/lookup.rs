@@ -25,6 +25,9 @@ pub(crate) fn look_up(
     if base_url::is_localhost(host) {
         return Ok(vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()]);
     }
+    if canceller.is_cancelled() {
+        return Err(Error::Timeout(Timeout::Resolve));
+    }
     // In a thread, because getaddrinfo has no timeout. After the limit or a cancellation, the thread
     // is abandoned.
     let (name, found) = (host.to_owned(), Arc::new(Mutex::new(None)));

@@ -11,7 +11,7 @@ use crate::limits::{Deadline, MAX_FIELD_BYTES};
 use crate::login::Login;
 use crate::response::Response;
 use crate::site::Site;
-use crate::socket::{Phase, wipe};
+use crate::socket::wipe;
 
 /// The header that carries a session id.
 pub(crate) const AUTH_HEADER: &str = "X-FilesAPI-Auth";
@@ -64,8 +64,10 @@ impl Request {
         let wants_body = matches!(self, Request::Login(_));
         let response = result.and_then(|response| Response::read(response, wants_body));
         let failed = |error| {
-            let is_sent = connection.handle.state().phase == Phase::Sent;
-            let (host, proxy) = (base_url.authority(), connection.proxy.as_deref());
+            let is_sent = connection.is_sent();
+            let host = base_url.authority();
+            let proxy =
+                agent.config().proxy().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
             Error::failed(error, &Context { host, proxy, is_sent, deadline })
         };
         response.map_err(failed)?.into_result()

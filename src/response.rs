@@ -317,6 +317,19 @@ mod tests {
     }
 
     #[test]
+    fn the_data_of_a_refusal_is_kept() {
+        let data = r#"{"two_factor_authentication_methods": ["u2f", 1, "new"],
+            "partial_session_id" : "x", "u2f_sign_requests":[{"app_id":"a",
+            "sign_request":{"version":"c\u0000\u2028"}}],"z":null,"n":-7,"f":1.5,"t":true}"#;
+        let api = api(401, "", format!(r#"{{"data":{data} ,"z":0}}"#));
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(api.data.as_deref().unwrap()), value(data));
+        let two_factor = api.two_factor.unwrap();
+        assert_eq!(two_factor.methods, ["u2f", "new"]);
+        assert_eq!(two_factor.partial_session_id.as_deref(), Some("x"));
+    }
+
+    #[test]
     fn a_refusal_that_is_not_utf_8_is_read() {
         let api =
             api(401, "", b"{\"error\":\"caf\xe9\",\"type\":\"not-authenticated/locked-out\"}");

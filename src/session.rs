@@ -113,13 +113,14 @@ impl Session {
         let site = asked_by.map_or_else(|| site.clone(), |address| site.with_base_url(address));
         let (response, site, connection) = call(&site, &Request::login(login)?, None)?;
         let mut session = Session::read(&mut response.json_object()?, site);
-        if session.id.is_empty() {
-            return Err(response.unexpected("has no session id"));
-        }
         if !is_session_id(&session.id) {
-            return Err(response.unexpected(
-                "has a session id that is longer than 4 KiB, or not a valid header value",
-            ));
+            let is_missing = session.id.is_empty();
+            let invalid = "has a session id that is longer than 4 KiB, or not a valid header value";
+            return Err(response.unexpected(if is_missing {
+                "has no session id"
+            } else {
+                invalid
+            }));
         }
         session.connection = Arc::new(Mutex::new(Some(connection)));
         Ok(session)
@@ -309,4 +310,32 @@ impl fmt::Debug for Session {
 #[allow(clippy::ref_option, reason = "it keeps the list short")]
 fn debug<T: fmt::Debug>(attribute: &Option<T>) -> Option<&dyn fmt::Debug> {
     attribute.as_ref().map(|value| value as &dyn fmt::Debug)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::{self, FromValue};
+
+    #[test]
+    fn attributes_are_read_one_by_one() {
+        let members: Vec<_> = (0..3000).map(|n| format!(r#""attribute_{n}":"","#)).collect();
+        let members = members.concat();
+        let objects = r#"{"a":1},"#.repeat(400);
+        let commas = ",[{".repeat(2000);
+        for (body, root_path) in [
+            (r#"{"id":"x"}"#, None),
+            (r#"{"id":"x","root_path":null,"site_id":null}"#, None),
+            (r#"{"site_id":"1","read_only":1,"language":{},"id":"x","root_path":"r"}"#, Some("r")),
+            (r#"{"new":{"id":"y","a":[1,{"b":null}]},"id":"x","":0,"other":1e300}"#, None),
+            (&format!(r#"{{{members}"id":"x"}}"#), None),
+            (&format!(r#"{{"new":[{objects}1],"id":"x"}}"#), None),
+            (&format!(r#"{{"root_path":"{commas}","id":"x"}}"#), Some(&*commas)),
+        ] {
+            let mut attributes = Object::from_value(json::parse(body).unwrap()).unwrap();
+            let session = Session::read(&mut attributes, Site::default());
+            assert_eq!((&*session.id, session.root_path.as_deref()), ("x", root_path));
+            assert!(session.site_id.is_none() && session.language.is_none(), "{body:.100}");
+        }
+    }
 }

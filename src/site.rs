@@ -193,7 +193,7 @@ impl Site {
     /// The site's origin: scheme and host, and the port unless it is the scheme's default. Empty if
     /// the address is invalid.
     pub fn base_url(&self) -> &str {
-        self.base_url.as_str()
+        &self.base_url.origin
     }
 
     /// The same site at another address.

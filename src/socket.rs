@@ -141,6 +141,23 @@ impl Socket {
         Ok(())
     }
 
+    /// Sends what was collected, and waits for input. `false` means the end of the input.
+    fn await_response(&mut self) -> Result<bool, Error> {
+        self.handle.time_left()?;
+        if matches!(self.handle.state().phase, Phase::Ready | Phase::Kept) {
+            // Before a request, ureq and the TLS library are asked for what they hold.
+            return Err(Error::Timeout(Timeout::Global));
+        }
+        self.send_collected();
+        match (self.read(), self.failed_write.take()) {
+            (Ok(0) | Err(_), Some(failed)) => Err(failed),
+            (result, failed) => {
+                self.failed_write = failed;
+                result.map(|amount| amount > 0)
+            }
+        }
+    }
+
     fn read(&mut self) -> Result<usize, Error> {
         let input = self.buffers.input_append_buf();
         let read = |mut stream: &TcpStream| stream.read(input);
@@ -177,28 +194,15 @@ impl Transport for Socket {
     }
 
     fn await_input(&mut self, _: NextTimeout) -> Result<bool, Error> {
-        // Checked first, so that asking for what a buffer holds sends nothing.
-        self.handle.time_left()?;
-        self.send_collected();
-        match (self.read(), self.failed_write.take()) {
-            (Ok(0) | Err(_), Some(failed)) => Err(failed),
-            (result, failed) => {
-                self.failed_write = failed;
-                result.map(|amount| amount > 0)
-            }
-        }
+        self.await_response()
     }
 
     /// Whether the peer has sent nothing and has not closed the connection.
     fn is_open(&mut self) -> bool {
-        let is_quiet = || match self.stream.peek(&mut [0]) {
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            Ok(_) => false,
-        };
-        self.failed_write.is_none()
-            && self.stream.set_nonblocking(true).is_ok()
-            && is_quiet()
-            && (cfg!(windows) || self.stream.set_nonblocking(false).is_ok())
+        let is_quiet = self.stream.set_nonblocking(true).is_ok()
+            && self.stream.peek(&mut [0]).is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock);
+        let is_restored = cfg!(windows) || self.stream.set_nonblocking(false).is_ok();
+        self.failed_write.is_none() && self.buffers.input().is_empty() && is_quiet && is_restored
     }
 }
 
@@ -251,7 +255,7 @@ fn connect_first(mut addresses: Vec<SocketAddr>, handle: &Handle) -> Result<TcpS
         addresses = silent;
         timeout *= 2;
     }
-    Err(failure.map_or(Error::HostNotFound, Error::Io))
+    Err(failure.map_or(Error::ConnectionFailed, Error::Io))
 }
 
 /// Repeats an operation until it is done or has failed, the deadline has passed, or the handle is
@@ -294,4 +298,52 @@ pub(crate) fn wipe(secret: &mut [u8]) {
     secret.fill(0);
     // Keeps the compiler from removing the `fill`.
     std::hint::black_box(secret);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn connected(limit: Duration) -> (TcpListener, Arc<Handle>, Socket) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let handle = Arc::new(Handle::new(Deadline::new("timeout", limit)));
+        let addresses = vec![listener.local_addr().unwrap()];
+        let socket = Socket::connect(addresses, &handle).unwrap();
+        (listener, handle, socket)
+    }
+
+    /// Linux lengthens a socket's timeout by as much as an eighth.
+    #[cfg(unix)]
+    #[test]
+    fn a_wait_is_shorter_than_the_time_left() {
+        let (_listener, handle, mut socket) = connected(Duration::from_secs(90));
+        let stream = socket.stream.clone();
+        let call = thread::spawn(move || socket.read().unwrap_err());
+        let timeout = loop {
+            if let Some(timeout) = stream.read_timeout().unwrap() {
+                break timeout;
+            }
+        };
+        assert!(timeout < Duration::from_secs(81), "{timeout:?}");
+        handle.cut_off();
+        let Error::Io(error) = call.join().unwrap() else { panic!("not an I/O error") };
+        assert_eq!(error.kind(), io::ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn before_a_request_nothing_is_sent_or_received() {
+        let (listener, handle, mut socket) = connected(Duration::from_secs(60));
+        let mut peer = listener.accept().unwrap().0;
+        socket.collected = b"end of the handshake".to_vec();
+        handle.enter(Phase::Ready);
+        assert!(matches!(socket.await_response(), Err(Error::Timeout(_))));
+        assert!(!socket.collected.is_empty());
+        handle.enter(Phase::Requesting);
+        peer.write_all(b"response").unwrap();
+        assert!(socket.await_response().unwrap());
+        assert_eq!(socket.buffers.input(), b"response");
+        assert_eq!(handle.state().phase, Phase::Sent);
+    }
 }

@@ -15,7 +15,7 @@ use files_session::{ErrorKind, Session, Site};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use support::tls::{Ca, EXPIRED, NOT_YET_VALID, VALID};
-use support::{Reply, Server, accept_all, login, stand_in};
+use support::{LOGIN, Reply, Server, accept_all, login, stand_in};
 
 type TlsStream = StreamOwned<ServerConnection, TcpStream>;
 
@@ -101,13 +101,14 @@ fn created() -> String {
 }
 
 #[test]
-fn a_private_ca_is_trusted_through_ca_pem() {
+fn a_private_ca_is_trusted_through_ca_pem_only() {
     let ca = Ca::new();
     let server = Server::tls(ca.server("127.0.0.1", VALID), accept_all);
     for pem in [ca.pem(), Ca::named("another").pem() + &ca.pem()] {
         let site = server.site().ca_pem(&pem);
         Session::login(&site, &login()).unwrap().logout().unwrap();
     }
+    assert_eq!(LOGIN(&server.site()).unwrap_err().kind(), ErrorKind::Tls);
     let connections: Vec<usize> = server.requests().iter().map(|r| r.connection).collect();
     assert_eq!(connections, [0, 0, 1, 1]);
 }
@@ -174,14 +175,18 @@ fn a_demanded_client_certificate_is_named_as_the_cause() {
     }
 }
 
-/// Counts what is read.
+/// Counts what is read, and writes all output at once before it reads: a client answers each part of
+/// a handshake that arrives alone.
 struct Counting {
     socket: TcpStream,
+    output: Vec<u8>,
     reads: Arc<AtomicUsize>,
 }
 
 impl Read for Counting {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.socket.write_all(&self.output)?;
+        self.output.clear();
         let result = self.socket.read(buffer);
         self.reads.fetch_add(1, Ordering::Relaxed);
         result
@@ -190,7 +195,7 @@ impl Read for Counting {
 
 impl Write for Counting {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.socket.write(buffer)
+        self.output.write(buffer)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -208,13 +213,16 @@ fn a_request_leaves_in_one_write_with_the_end_of_the_handshake() {
         let server = thread::spawn(move || {
             let socket = listener.accept().unwrap().0;
             let reads = Arc::new(AtomicUsize::new(0));
-            let counting = Counting { socket, reads: reads.clone() };
+            let counting = Counting { socket, output: Vec::new(), reads: reads.clone() };
             let tls = ServerConnection::new(config).unwrap();
             let mut stream = StreamOwned::new(tls, counting);
             ["POST", "DELETE"].map(|method| {
                 assert_eq!(read_request(&mut stream).as_deref(), Some(method));
                 stream.write_all(created().as_bytes()).unwrap();
-                reads.load(Ordering::Relaxed)
+                let (count, output) = (reads.load(Ordering::Relaxed), &stream.sock.output);
+                (&stream.sock.socket).write_all(output).unwrap();
+                stream.sock.output.clear();
+                count
             })
         });
         let session = Session::login(&site.ca_pem(&ca.pem()), &login()).unwrap();
@@ -229,14 +237,6 @@ fn the_systems_roots_need_their_feature() {
     let error = Session::login(&Site::default().system_roots(), &login()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("need the feature platform-verifier"), "{error}");
-}
-
-#[test]
-fn a_private_ca_is_not_trusted_by_default() {
-    let server = Server::tls(Ca::new().server("127.0.0.1", VALID), accept_all);
-    let error = Session::login(&server.site(), &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Tls, "{error:#?}");
-    assert!(server.requests().is_empty());
 }
 
 #[test]
@@ -322,8 +322,19 @@ fn an_extra_tls_record_is_not_taken_for_the_next_response() {
     }
 }
 
-/// rustls reads all that has arrived. OpenSSL leaves what follows the handshake to the next read.
-#[cfg(feature = "rustls")]
+#[test]
+fn bytes_after_an_https_proxys_response_are_not_the_response_to_the_request() {
+    let ca = Ca::new();
+    let proxy = RawServer::new(ca.server("127.0.0.1", VALID), |_, _, stream| {
+        send_corked(stream, &["HTTP/1.1 200 OK\r\n\r\n", &created()])
+    });
+    let site = Site::new("http://mysite.test.invalid").allow_http().ca_pem(&ca.pem());
+    let error = LOGIN(&site.proxy(&format!("https://{}", proxy.addr))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connect, "{error:#?}");
+    assert!(error.to_string().contains("sent data before it got a request"), "{error}");
+    assert_eq!(proxy.requests().len(), 1);
+}
+
 #[test]
 fn a_tls_record_that_arrives_with_the_handshake_is_not_taken_for_the_response() {
     let ca = Ca::new();

@@ -18,17 +18,15 @@ pub unsafe extern "C" fn files_session_login(
     session: *mut *mut CSession,
     error: *mut *mut CError,
 ) -> i32 {
-    let mut has_code = false;
     // SAFETY: the caller follows the header's rules.
     let status = unsafe {
         call_for_session(session, error, &mut || {
             let options = Options::read(options)?;
-            has_code = options.has_code();
             Session::login(&options.site()?, &require_credentials(options.login()?)?)
         })
     };
-    // The code can be given once more.
-    if has_code && status == ErrorKind::OtpIncorrect as i32 {
+    // The code that came with the options can be given again.
+    if status == ErrorKind::OtpIncorrect as i32 {
         // SAFETY: the call has just written to `error`.
         unsafe { carry_on(error, &TwoFactor::default()) };
     }

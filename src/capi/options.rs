@@ -113,11 +113,6 @@ impl Options {
         Ok(if self.allow_http == 0 { site } else { site.allow_http() })
     }
 
-    /// Whether the login has the code of a second factor.
-    pub(super) fn has_code(&self) -> bool {
-        !self.otp.is_null()
-    }
-
     /// Who logs in. [`require_credentials`] checks whether that is enough.
     ///
     /// # Safety

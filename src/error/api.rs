@@ -96,7 +96,8 @@ impl ApiError {
         matches!(self.name(), "invalid-session" | "authentication-required")
     }
 
-    fn name(&self) -> &str {
+    /// The name in the type, without its group.
+    pub(super) fn name(&self) -> &str {
         self.error_type.as_deref().map_or("", |error_type| split_type(error_type).1)
     }
 
@@ -182,7 +183,6 @@ impl fmt::Debug for TwoFactor {
         f.debug_struct("TwoFactor")
             .field("methods", &self.methods)
             .field("partial_session_id", &redacted(self.partial_session_id.as_ref()))
-            .field("asked_by", &self.asked_by.as_ref().map(|base_url| base_url.as_str()))
-            .finish()
+            .finish_non_exhaustive()
     }
 }

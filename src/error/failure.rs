@@ -12,8 +12,6 @@ use crate::text::Sanitized;
 /// The stage of a request in which it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Reusing the kept connection.
-    Reuse,
     Lookup,
     Tcp,
     /// The proxy's tunnel.
@@ -65,7 +63,7 @@ pub(crate) struct Context<'a> {
     /// Host and port of the site.
     pub(crate) host: &'a str,
     /// Host and port of the proxy.
-    pub(crate) proxy: Option<&'a str>,
+    pub(crate) proxy: Option<String>,
     /// Whether the first byte of the request was handed to the system.
     pub(crate) is_sent: bool,
     /// The deadline of the whole call.
@@ -87,7 +85,7 @@ pub(super) fn judge(error: ureq::Error, context: &Context) -> (ErrorKind, Outcom
         error => (Stage::Exchange, false, context.deadline, error),
     };
     let host = Sanitized(context.host);
-    let peer = match context.proxy {
+    let peer = match &context.proxy {
         Some(proxy) if by_proxy => format!("the proxy {}", Sanitized(proxy)),
         _ => host.to_string(),
     };
@@ -99,10 +97,6 @@ pub(super) fn judge(error: ureq::Error, context: &Context) -> (ErrorKind, Outcom
         ("check the address and the network", "check the proxy's address");
 
     let (kind, outcome, what, advice) = match (stage, &source) {
-        (Stage::Reuse, _) => {
-            let what = format!("the connection to {host} is no longer open");
-            (Connect, NotConnected, what, "make a new one")
-        }
         (Stage::Lookup, Error::Timeout(_)) => {
             let what = format!("looking up {peer} took longer than {limit}");
             (Timeout, NotConnected, what, "check the network's name servers, or allow more time")
@@ -215,14 +209,19 @@ mod tests {
     }
 
     fn context(is_sent: bool) -> Context<'static> {
-        Context { host: "a.example", proxy: Some(PROXY), is_sent, deadline: limit("timeout", 60) }
+        Context {
+            host: "a.example",
+            proxy: Some(PROXY.to_owned()),
+            is_sent,
+            deadline: limit("timeout", 60),
+        }
     }
 
     #[test]
     fn what_a_failed_connection_means() {
         use ErrorKind::{Connect, Timeout, Tls};
         use Outcome::{NotConnected, NotSent};
-        use Stage::{EarlyBytes, Lookup, Reuse, Tcp, Tunnel};
+        use Stage::{EarlyBytes, Lookup, Tcp, Tunnel};
         use io::ErrorKind::{ConnectionRefused, InvalidData, UnexpectedEof};
         use ureq::Error;
 
@@ -235,7 +234,6 @@ mod tests {
         let late = "no connection to PEER within 3s (connect_timeout): check the address";
         let tunnel = "no connection to a.example through PEER (responded 407): check the proxy's";
         for (stage, source, kind, outcome, sentence) in [
-            (Reuse, Error::ConnectionFailed, Connect, NotConnected, "is no longer open"),
             (Lookup, timeout(), Timeout, NotConnected, "looking up PEER took longer than 3s"),
             (
                 Lookup,

@@ -30,7 +30,6 @@ impl Outcome {
     pub(super) fn of_response(status: u16, kind: ErrorKind) -> Outcome {
         match (status, kind) {
             (200..=299, _) => Outcome::Lost,
-            (_, ErrorKind::SiteConfiguration) => Outcome::Refused,
             (429 | 500.., _) => Outcome::Unavailable,
             (_, ErrorKind::RateLimited | ErrorKind::ServiceUnavailable) => Outcome::Unavailable,
             _ => Outcome::Refused,
@@ -50,10 +49,10 @@ impl Outcome {
 
     /// What to say of it in a sentence.
     pub(super) fn fact(self) -> &'static str {
-        if self.is_unknown() {
-            "it is not known whether the request was carried out"
-        } else {
-            "nothing was sent"
+        match self {
+            _ if self.is_unknown() => "it is not known whether the request was carried out",
+            Outcome::Refused => "the request was not carried out",
+            _ => "nothing was sent",
         }
     }
 }
@@ -89,7 +88,6 @@ mod tests {
             (302, UnexpectedResponse, Refused),
             (404, UnexpectedResponse, Refused),
             (408, BadRequest, Refused),
-            (503, SiteConfiguration, Refused),
             (422, ServiceUnavailable, Unavailable),
             (400, RateLimited, Unavailable),
             (429, BadRequest, Unavailable),

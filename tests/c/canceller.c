@@ -205,7 +205,6 @@ static void set_options(struct call *call, files_session_canceller *canceller)
 static void every_phase(bool free_first)
 {
     files_session_canceller *canceller = files_session_canceller_new();
-    struct timespec start, end;
     atomic_store(&is_name_looked_up, false);
     for (int phase = 0; phase < PHASES; phase++) {
         struct call *call = &calls[phase];
@@ -218,7 +217,7 @@ static void every_phase(bool free_first)
     for (int i = 0; i < PHASES; i++) {
         wait_for(&phase_reached);
     }
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &start) == 0);
+    const time_t start = time(NULL);
     files_session_cancel(canceller);
     if (free_first) {
         files_session_canceller_free(canceller);
@@ -240,8 +239,7 @@ static void every_phase(bool free_first)
         }
         close(call->listener);
     }
-    CHECK(clock_gettime(CLOCK_MONOTONIC, &end) == 0);
-    CHECK(end.tv_sec - start.tv_sec < 30);
+    CHECK(time(NULL) - start < 30);
     CHECK(sem_post(&lookup_may_end) == 0);
     wait_for(&lookup_ended);
     if (!free_first) {

@@ -1,6 +1,6 @@
 //! A small server on a raw socket, for responses that no HTTP library sends.
 
-#![allow(dead_code, reason = "no test file uses all of it")]
+#![allow(dead_code, unused_imports, reason = "no test file uses all of it")]
 
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -18,7 +18,6 @@ pub mod chain;
 pub mod stand_in;
 pub mod tls;
 pub mod tunnel;
-pub mod watchdog;
 
 /// A login that the servers here accept.
 pub fn login() -> Login<'static> {
@@ -33,10 +32,7 @@ pub const LOGIN: Call = |site| Session::login(site, &login()).map(drop);
 /// The logout of a session that is known by its id.
 pub const LOGOUT: Call = |site| Session::resume(site, "id")?.logout();
 
-/// Starts the stand-in for Files.com.
-pub fn start_stand_in() -> httpmock::MockServer {
-    stand_in::start()
-}
+pub use stand_in::start as start_stand_in;
 
 /// A request that a server received.
 #[derive(Clone, Debug)]
