@@ -3,7 +3,7 @@
 mod support;
 
 use std::error::Error as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use files_session::{ApiError, Error, ErrorKind, Session, Site};
 use support::{Reply, Server, closed_port, login};
@@ -303,7 +303,7 @@ mod regions {
         let mismatch = Reply::json(401, with_data("eu.files.com"));
         let silence = Reply::nothing().then_silence();
         let (server, site) = start(mismatch.after(Duration::from_secs(2)), silence);
-        let (limit, start) = (Duration::from_secs(3), Instant::now());
+        let (limit, start) = (Duration::from_secs(3), std::time::Instant::now());
         let error = LOGIN(&site.timeout(limit)).unwrap_err();
         let took = start.elapsed();
         assert_eq!((error.kind(), server.requests().len()), (ErrorKind::Timeout, 2), "{error}");
