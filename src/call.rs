@@ -15,8 +15,8 @@ use crate::response::Response;
 use crate::site::Site;
 
 /// Sends a request as often as the rules allow. Returns the response that means success, the site
-/// that sent it, and the connection. The first attempt goes over the kept connection, if there is
-/// one that is still open.
+/// that sent it, and the connection. The first attempt uses the kept connection if it is
+/// still open.
 pub(crate) fn call(
     site: &Site,
     request: &Request,

@@ -459,12 +459,12 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * https_proxy or HTTPS_PROXY for https, http_proxy for http (never HTTP_PROXY, which a web server
  * sets from a request header), otherwise all_proxy or ALL_PROXY; exceptions are read from no_proxy
  * or NO_PROXY. On Windows, names are case-insensitive: HTTP_PROXY is http_proxy there. Loopback
- * hosts never use the environment's proxy. A setuid program should set the option proxy to "",
- * because its caller controls these variables. During a lookup, the C library reads its own
- * variables, such as RES_OPTIONS and LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal
- * error. With ca_pem "system", or native-tls, SSL_CERT_FILE and SSL_CERT_DIR are read when a
- * connection is made. If another thread calls setenv or putenv meanwhile, that is a data race in
- * the C library.
+ * hosts never use the environment's proxy. With the option proxy, they are read and ignored. A
+ * setuid program should set the option proxy to "", because its caller controls these variables.
+ * During a lookup, the C library reads its own variables, such as RES_OPTIONS and LOCALDOMAIN. Rust
+ * reads RUST_BACKTRACE after an internal error. With ca_pem "system", or native-tls, SSL_CERT_FILE
+ * and SSL_CERT_DIR are read when a connection is made. If another thread calls setenv or putenv
+ * meanwhile, that is a data race in the C library.
  *
  * Sandbox. Allow sockets, setting their options and connecting; threads, for lookups; what
  * getaddrinfo needs; random numbers (getrandom); the clocks; memory.

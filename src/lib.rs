@@ -29,8 +29,9 @@
 //!
 //! - **Time.** A call ends within [`timeout`](Site::timeout): all addresses, retries and waits
 //!   included, however slowly the peer, a proxy or the network sends. Each connection is made within
-//!   [`connect_timeout`](Site::connect_timeout). While retries remain, one attempt of a logout gets
-//!   at most half of the remaining time. An error names the limit that expired.
+//!   [`connect_timeout`](Site::connect_timeout). While retries remain, an attempt of a logout gets
+//!   half of the remaining time, unless the wait after it would not fit into the other half. An
+//!   error names the limit that expired.
 //! - **Addresses.** All addresses of a name are tried, the families in turn. If one fails, the next
 //!   is tried. One that is silent for a second gives way to the next, and is tried again later, twice
 //!   as long. A name is looked up for each new connection; nothing is cached.

@@ -1,9 +1,10 @@
 //! TCP, at the bottom of a connection: connecting to the first address that answers, and one
 //! deadline for everything that is sent and received.
 //!
-//! Output is collected, and sent in one write when input is awaited. So header and body leave
-//! together, and over TLS 1.3 together with the end of the handshake. A failed write is no failure
-//! yet: the peer may have responded before it closed the connection, and the next read shows that.
+//! Output is collected, and sent in one write when input is awaited or the buffer is full. So
+//! header and body leave together, and over TLS 1.3 together with the end of the handshake. A
+//! failed write is no failure yet: the peer may have responded before it closed the connection, and
+//! the next read shows that.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};

@@ -24,9 +24,9 @@ use std::fmt;
 /// than the kind: see [`Error::is_transient`](crate::Error::is_transient) and
 /// [`Error::outcome_unknown`](crate::Error::outcome_unknown).
 ///
-/// A refusal has a type, `group/name`. Without a known one, the HTTP status decides. A response that
-/// is not the API's is `UnexpectedResponse`, whatever its status: one whose body is not a JSON
-/// object, and an empty 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
+/// A refusal has a type, `group/name`. Without a known one, the HTTP status decides. A response of
+/// another server is `UnexpectedResponse` with any status: its body is not a JSON object, or it is
+/// an empty 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
 ///
 /// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
 /// the C ABI and never change.

@@ -131,7 +131,7 @@ impl Error {
     pub(crate) fn refused(kind: ErrorKind, api: ApiError) -> Error {
         let message = api.sentence(kind);
         let mut error = Error::responded(kind, api.status, api.retry_after, message);
-        // This type guarantees that the request was not carried out, whatever the status.
+        // This type guarantees that the request was not carried out, even with a 5xx.
         if api.name() == "site-disabled" {
             (error.0.outcome, error.0.outcome_unknown) = (Outcome::Refused, false);
         }
