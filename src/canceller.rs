@@ -60,8 +60,8 @@ impl Canceller {
 
     /// Ends all running logins and logouts, and all later ones.
     ///
-    /// Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends when its
-    /// current address gives way. A request that was sent may have been carried out: see
+    /// Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress may last until
+    /// the limit for connecting. A request that was sent may have been carried out: see
     /// [`Error::outcome_unknown`](crate::Error::outcome_unknown).
     pub fn cancel(&self) {
         let mut state = self.lock();

@@ -85,23 +85,24 @@ typedef struct files_session_canceller files_session_canceller;
  * files_session_error_is_transient tells whether a failure is worth another try, and
  * files_session_error_outcome_unknown whether the site may have carried out the request.
  *
- * A refusal has a type, "group/name". Without a known one, the HTTP status decides. A response
- * that is not the API's is UNEXPECTED_RESPONSE: one whose body is not a JSON object, and an empty
- * 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
+ * A refusal has a type, "group/name". If that is missing or unknown, the HTTP status decides. A
+ * response whose body is not empty and not a JSON object comes from another server, and is
+ * UNEXPECTED_RESPONSE. So is an empty 404 or 405. A 429, a 503 and a response with the header
+ * X-Files-Error-Class are always refusals.
  */
 typedef int32_t files_session_status;
 enum {
     /** The call succeeded. */
     FILES_SESSION_OK = 0,
 
-    /** An argument or an option can't be used. Nothing was sent. */
+    /** An argument or an option can't be used. The failed attempt sent nothing. */
     FILES_SESSION_INVALID_INPUT = 1,
     /** No connection could be made: the name is unknown, the port is closed, the proxy refused. The
      * failed attempt sent nothing. */
     FILES_SESSION_CONNECT = 2,
     /** The server could not be authenticated: its certificate was rejected, or the TLS handshake
-     * failed. The failed attempt sent nothing. With TLS 1.3, a server demands a client certificate
-     * after the request, so that is FILES_SESSION_TRANSPORT. */
+     * failed. The failed attempt sent nothing. With TLS 1.3, a missing client certificate shows
+     * only after the request, as FILES_SESSION_TRANSPORT. */
     FILES_SESSION_TLS = 3,
     /** A time limit expired. The message names it. */
     FILES_SESSION_TIMEOUT = 4,
@@ -129,7 +130,7 @@ enum {
     FILES_SESSION_RATE_LIMITED = 15,
     /** The site is unavailable for now. Group service-unavailable, or 5xx. */
     FILES_SESSION_SERVICE_UNAVAILABLE = 16,
-    /** The site is disabled, or its account is overdue, was removed, or its trial has ended. Group
+    /** The site is disabled, its account is overdue or removed, or its trial has ended. Group
      * site-configuration, or site-disabled in any group. */
     FILES_SESSION_SITE_CONFIGURATION = 17,
 
@@ -178,7 +179,7 @@ typedef struct files_session_options {
     /** Required for a login, unless partial_session_id is set. A login whose JSON text exceeds
      * 64 KiB is FILES_SESSION_INVALID_INPUT. */
     const char *password;
-    /** The code of a second factor that is known in advance. NULL: none. */
+    /** A second-factor code that is known in advance. NULL: none. */
     const char *otp;
     /** The id of a login that waits for its second factor. NULL: none. */
     const char *partial_session_id;
@@ -200,8 +201,8 @@ typedef struct files_session_options {
     files_session_canceller *canceller;
     /** Time limit for a whole call in milliseconds, including retries and waits. 0: 60000. */
     uint32_t timeout_ms;
-    /** Time limit for making one connection in milliseconds: TCP, proxy, TLS. Looking up a name has
-     * the time of the call. 0: 10000. */
+    /** Time limit for making one connection in milliseconds: TCP, proxy, TLS. The lookup of a name
+     * is limited only by timeout_ms. 0: 10000. */
     uint32_t connect_timeout_ms;
     /** Maximum number of retries. 0: 3. Negative: none. A login is retried only if no connection
      * could be made. */
@@ -223,8 +224,8 @@ FILES_SESSION_API void files_session_options_init(files_session_options *options
 
 /* ---- Calls -------------------------------------------------------------------------------------
  *
- * A call that takes `session` sets *session to a new session if it returns FILES_SESSION_OK, and to
- * NULL otherwise. A call sets *error to NULL if it returns FILES_SESSION_OK, and to a new error
+ * A call that takes a files_session ** sets it to a new session if it returns FILES_SESSION_OK, and
+ * to NULL otherwise. A call sets *error to NULL if it returns FILES_SESSION_OK, and to a new error
  * otherwise. `error` may be NULL if you don't need it.
  *
  * The old values of *session and *error are overwritten and not freed. The one exception is
@@ -251,8 +252,8 @@ FILES_SESSION_API files_session_status files_session_login(const files_session_o
  *
  * If *error is the challenge, as above, the call reads it, replaces it and frees it. For this
  * comparison, *error must be initialised, to NULL or to an error. Otherwise the challenge stays
- * yours. If the call fails, for whatever reason, and the new error is no challenge of its own, it
- * carries a copy of this one: so it can be answered again.
+ * yours. If the call fails and the new error is not itself a challenge, it carries a copy of
+ * `challenge`, so you can answer again.
  *
  * The answer is sent to the host that asked, even if that host is in another region and is not
  * base_url. It contains the partial session id instead of the password if the code comes from a
@@ -303,8 +304,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
  * result.
  *
  * Call it from any thread, but not from a signal handler. It doesn't wait for the calls to end.
- * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress ends when its
- * current address gives way.
+ * Lookups, waits, TLS, reads and writes end at once; a TCP connect in progress may last until the
+ * limit for connecting.
  */
 FILES_SESSION_API void files_session_cancel(files_session_canceller *canceller);
 
@@ -332,8 +333,8 @@ FILES_SESSION_API const char *files_session_language(const files_session *sessio
 FILES_SESSION_API const char *files_session_login_token(const files_session *session);
 /** The address where login_token is valid. */
 FILES_SESSION_API const char *files_session_login_token_domain(const files_session *session);
-/** The folder in which the session starts. On newer servers, the folder that the session is
- * restricted to; it then starts in home_path. */
+/** The session's start folder. On newer servers, the folder to which the session is restricted; the
+ * start folder is then home_path. */
 FILES_SESSION_API const char *files_session_root_path(const files_session *session);
 /** When the session expires: an RFC 3339 time with an offset. */
 FILES_SESSION_API const char *files_session_timeout_at(const files_session *session);
@@ -380,9 +381,9 @@ FILES_SESSION_API int files_session_site_id(const files_session *session, int64_
 
 /* ---- Facts of an error -------------------------------------------------------------------------*/
 
-/** One sentence for people: what failed, the cause in parentheses, and what to do. The library puts
- * no secret into it. Words of the site, the system and the TLS library are truncated, with control
- * characters escaped. Never absent. */
+/** One sentence for people: what failed, the cause in parentheses, and often what to do. The
+ * library puts no secret into it. Words of the site, the system and the TLS library are truncated,
+ * with control characters escaped. Never absent. */
 FILES_SESSION_API const char *files_session_error_message(const files_session_error *error);
 /** The status that was returned with this error. FILES_SESSION_OK if `error` is NULL. */
 FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
@@ -390,10 +391,10 @@ FILES_SESSION_API files_session_status files_session_error_status(const files_se
  * login, a session whose id was lost may then stay open until it expires, and a code may be used
  * up. It counts all attempts of a call; a 429 or 5xx proves nothing. */
 FILES_SESSION_API int files_session_error_outcome_unknown(const files_session_error *error);
-/** 1 if the same call may succeed later without any change, otherwise 0. It says nothing of whether
- * repeating is harmless. */
+/** 1 if the same call may succeed later without any change, otherwise 0. It says nothing about
+ * whether repeating is harmless. */
 FILES_SESSION_API int files_session_error_is_transient(const files_session_error *error);
-/** The HTTP status of the response, or 0 if there was no complete response. */
+/** The HTTP status of the response, or 0 if there was no usable response. */
 FILES_SESSION_API int files_session_error_http_status(const files_session_error *error);
 /** The target of a redirect, without user info, query and fragment. NULL if the response is not a
  * redirect, or names no target. */
@@ -440,9 +441,9 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * returns does not. exit() during a call is safe. pthread_cancel during a call is not supported.
  *
  * fork. Use a session in only one of the two processes. The other process may only free its copy,
- * because two logouts over one connection break each other. Both may make new sessions. In the
- * child of a multithreaded process, POSIX allows only async-signal-safe functions before exec. No
- * function of this library is one.
+ * because two logouts over one connection break each other. A single-threaded child may also make
+ * new sessions. In the child of a multithreaded process, POSIX allows only async-signal-safe
+ * functions before exec. No function of this library is one.
  *
  * Signals. The library installs no handler, changes no mask and raises no signal. Writing to a
  * connection that the peer has closed raises no SIGPIPE. A signal handler must neither call a
@@ -451,9 +452,9 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * Output. The library prints nothing, logs nothing and never ends the process, with two exceptions.
  * If memory runs out, Rust prints a line to stderr and aborts the process; no error is returned. On
  * an internal error (a Rust panic), Rust prints its message and the source location to stderr; the
- * call returns FILES_SESSION_PANIC with the message, a getter returns its value for 'absent'. In a
- * library that was built with panic = "abort", it aborts the process. errno is undefined after a
- * call.
+ * call returns FILES_SESSION_PANIC with the message, a getter returns its value for 'absent'. If
+ * the library was built with panic = "abort", a panic aborts the process. errno is undefined after
+ * a call.
  *
  * Environment. The proxy is read when a call makes a connection, and in files_session_resume:
  * https_proxy or HTTPS_PROXY for https, http_proxy for http (never HTTP_PROXY, which a web server
@@ -478,10 +479,9 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * the call if the lookup exceeded its time limit or the call was cancelled.
  *
  * Heap. On 64-bit Linux, with the built-in roots, an open session holds at most 36 KB over http.
- * Over https it holds at most 100 KB. In C, each session also has its own TLS configuration,
- * which takes about 40 KB plus about the size of ca_pem. Certificate chains larger than 4 KB
- * and tickets that a server sends add their size. After the logout, a session holds nothing of its
- * connection.
+ * Over https it holds at most 100 KB. To that, C adds a TLS configuration for each session: about
+ * 40 KB plus about the size of ca_pem. Certificate chains larger than 4 KB and tickets that a
+ * server sends add their size. After the logout, a session holds nothing of its connection.
  *
  * Descriptors. An open session holds one, its connection. Looking up a name needs one or two more
  * for a short time. All are close-on-exec.

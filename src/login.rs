@@ -17,7 +17,7 @@ use crate::text::redacted;
 ///
 /// It borrows its strings and keeps no copy of the password. User name and password are sent
 /// unchanged. White space around and inside a code is removed, because prompts leave a newline, and
-/// apps show `817 293`; inside the JSON object of a device it stays.
+/// apps show `817 293`. The JSON object of a device is only trimmed.
 ///
 /// ```
 /// use files_session::Login;
@@ -61,8 +61,8 @@ impl<'a> Login<'a> {
         self.password.is_some() || self.partial_session_id.is_some()
     }
 
-    /// Adds the code of a second factor that is known in advance, from an authenticator app or a
-    /// Yubikey. Default: none.
+    /// Adds a second-factor code that is known in advance, from an authenticator app or a Yubikey.
+    /// Default: none.
     pub fn otp(mut self, code: &'a str) -> Self {
         self.otp = Some(code.trim());
         self

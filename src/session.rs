@@ -57,8 +57,8 @@ pub struct Session {
     pub multiple_regions: Option<bool>,
     /// Whether the session is read-only.
     pub read_only: Option<bool>,
-    /// The folder in which the session starts. On newer servers, the folder that the session is
-    /// restricted to; it then starts in `home_path`.
+    /// The session's start folder. On newer servers, the folder to which the session is restricted;
+    /// the start folder is then `home_path`.
     pub root_path: Option<String>,
     /// Whether the site's administrator allows insecure SFTP ciphers for this user.
     pub sftp_insecure_ciphers: Option<bool>,
@@ -176,12 +176,12 @@ impl Session {
     /// Logs out: one `DELETE`, over the login's connection if it is still open.
     ///
     /// It is retried after a broken or missing response, and after 429 and any 5xx. If the login's
-    /// connection turns out to be closed, the request is sent again at once over a new one; that
-    /// counts as no retry. Any 2xx means success; its body is never waited for. If an earlier attempt
-    /// may have succeeded, "no such session" counts as success.
+    /// connection turns out to be closed, the request is sent again at once over a new one; that is
+    /// not counted as a retry. Any 2xx means success; its body is never waited for. If an earlier
+    /// attempt may have succeeded, "no such session" counts as success.
     ///
-    /// Of several logouts at once, clones included, the first takes the login's connection; the
-    /// others make their own.
+    /// If several logouts run at once, on clones too, the first uses the login's connection; the
+    /// others open new ones.
     ///
     /// # Errors
     ///

@@ -93,8 +93,8 @@ impl Site {
     /// Sets the time limit for making one connection, over all its addresses: TCP, proxy and TLS.
     /// Default: 10 s. Maximum: one year.
     ///
-    /// Looking up a name has the time of the whole call, because a C library that waits for a lost
-    /// answer needs 15 s.
+    /// The lookup of a name is limited only by `timeout`: a C library may take 15 s if an answer of
+    /// the name server is lost.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit.min(MAX_TIMEOUT);
         self
@@ -145,8 +145,8 @@ impl Site {
     /// certificate at all, is [`InvalidInput`](crate::ErrorKind::InvalidInput). A certificate that
     /// the TLS library can't read is ignored. Uses about the size of the text in memory.
     ///
-    /// rustls needs a certificate of the authority: it rejects a server's own certificate that says
-    /// it is an authority, such as `openssl req -x509` makes.
+    /// rustls needs the authority's certificate: it rejects a server certificate that is itself
+    /// marked as an authority, as `openssl req -x509` makes.
     pub fn ca_pem(self, pem: &str) -> Self {
         self.ca_pem_bytes(pem.as_bytes())
     }
@@ -159,12 +159,12 @@ impl Site {
     /// Sets the proxy: `http://user:password@host:port`, or `https://…`. Default: the
     /// environment's.
     ///
-    /// The environment is read for each connection and by
-    /// [`Session::resume`](crate::Session::resume), by curl's rules: `https_proxy` or
-    /// `HTTPS_PROXY` for https, `http_proxy` for http (never `HTTP_PROXY`), otherwise `all_proxy`
-    /// or `ALL_PROXY`. `no_proxy` or `NO_PROXY` lists the exceptions: hosts with their subdomains,
-    /// addresses, or `*`, but no networks. Loopback hosts never use the environment's proxy. The
-    /// default port is 80, or 443 for an https proxy. SOCKS proxies are not supported.
+    /// Each new connection and [`Session::resume`](crate::Session::resume) read the environment,
+    /// much as curl does: `https_proxy` or `HTTPS_PROXY` for https, `http_proxy` for http (never
+    /// `HTTP_PROXY`), otherwise `all_proxy` or `ALL_PROXY`. `no_proxy` or `NO_PROXY` lists the
+    /// exceptions: hosts with their subdomains, addresses, or `*`, but no networks. Loopback hosts
+    /// never use the environment's proxy. The default port is 80, or 443 for an https proxy. SOCKS
+    /// proxies are not supported.
     pub fn proxy(self, url: &str) -> Self {
         self.set(ProxyChoice::parse(url), |site, proxy| site.proxy = proxy)
     }

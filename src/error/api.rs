@@ -65,8 +65,7 @@ pub struct ApiError {
 #[non_exhaustive]
 pub struct TwoFactor {
     /// The methods offered, such as `totp`, `sms`, `yubi`, `u2f`, `webauthn`, `email`; any string
-    /// is possible. If `sms` is offered, the refused request has already made the server
-    /// send the code.
+    /// is possible. If `sms` is offered, the server has already sent the code.
     pub methods: Vec<String>,
     /// The id that ties the second request to the first. A secret, like a session id.
     pub partial_session_id: Option<String>,

@@ -24,9 +24,10 @@ use std::fmt;
 /// than the kind: see [`Error::is_transient`](crate::Error::is_transient) and
 /// [`Error::outcome_unknown`](crate::Error::outcome_unknown).
 ///
-/// A refusal has a type, `group/name`. Without a known one, the HTTP status decides. A response of
-/// another server is `UnexpectedResponse` with any status: its body is not a JSON object, or it is
-/// an empty 404 or 405. The exceptions are 429 and 503, which gateways send for the API.
+/// A refusal has a type, `group/name`. If that is missing or unknown, the HTTP status decides. A
+/// response whose body is not empty and not a JSON object comes from another server, and is
+/// `UnexpectedResponse`. So is an empty 404 or 405. A 429, a 503 and a response with the header
+/// `X-Files-Error-Class` are always refusals.
 ///
 /// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
 /// the C ABI and never change.
@@ -51,8 +52,8 @@ pub enum ErrorKind {
     /// The failed attempt sent nothing.
     Connect = 2,
     /// The server could not be authenticated: its certificate was rejected, or the TLS handshake
-    /// failed. The failed attempt sent nothing. With TLS 1.3, a server demands a client certificate
-    /// after the request, so that is `Transport`.
+    /// failed. The failed attempt sent nothing. With TLS 1.3, a missing client certificate shows
+    /// only after the request, as `Transport`.
     Tls = 3,
     /// A time limit expired. The message names it.
     Timeout = 4,
@@ -80,7 +81,7 @@ pub enum ErrorKind {
     RateLimited = 15,
     /// The site is unavailable for now. Group `service-unavailable`, or 5xx.
     ServiceUnavailable = 16,
-    /// The site is disabled, or its account is overdue, was removed, or its trial has ended. Group
+    /// The site is disabled, its account is overdue or removed, or its trial has ended. Group
     /// `site-configuration`, or `site-disabled` in any group.
     SiteConfiguration = 17,
 

@@ -27,10 +27,10 @@ pub(crate) const IS_IT_A_SITE: &str = "is this a Files.com site?";
 
 /// Why a call failed.
 ///
-/// `Display` prints one sentence for people: what failed, the cause in parentheses, and what to do.
-/// The cause is in the words of the system or of the TLS library. `{:?}` prints the same sentence,
-/// so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the details. The sentence is
-/// complete, so `source()` is `None`.
+/// `Display` prints one sentence for people: what failed, the cause in parentheses, and often what
+/// to do. The cause is in the words of the system or of the TLS library. `{:?}` prints the same
+/// sentence, so that `fn main() -> Result<(), Error>` shows it; `{:#?}` prints the details. The
+/// sentence is complete, so `source()` is `None`.
 ///
 /// This crate puts no password, code, session id, partial session id or login token into any of
 /// them. They do show the server's own words: escaped, and in the sentence also truncated.
@@ -75,7 +75,7 @@ impl Error {
         self.api()?.two_factor.as_ref()
     }
 
-    /// The HTTP status of the response. `None` if there was no complete response.
+    /// The HTTP status of the response. `None` if there was no usable response.
     pub fn http_status(&self) -> Option<u16> {
         self.0.http_status
     }
@@ -89,13 +89,13 @@ impl Error {
     /// Whether the site may have carried out the request although the call failed. After a login, a
     /// session whose id was lost may then stay open until it expires, and a code may be used up.
     ///
-    /// It counts all attempts of a call. A 429 or a 5xx proves nothing: the site may have done the
-    /// work before it failed.
+    /// It counts all attempts of a call. A 429 or a 5xx proves nothing, unless it is
+    /// `site-disabled`: the site may have done the work before it failed.
     pub fn outcome_unknown(&self) -> bool {
         self.0.outcome_unknown
     }
 
-    /// Whether the same call may succeed later without any change. It says nothing of whether
+    /// Whether the same call may succeed later without any change. It says nothing about whether
     /// repeating is harmless: see [`outcome_unknown`](Error::outcome_unknown).
     pub fn is_transient(&self) -> bool {
         self.0.outcome.is_transient()
