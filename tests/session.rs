@@ -163,6 +163,7 @@ fn a_response_without_a_valid_id_is_an_error() {
         (r#"{"id":1}"#, "no session id"),
         (r#"{"id":"a\r\nX-Evil: 1"}"#, "not a valid header value"),
         (r#"{"id":"é"}"#, "not a valid header value"),
+        (&" ".repeat(65_537), "larger than 64 KiB"),
     ] {
         let error = log_in(body).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::UnexpectedResponse, "{body}");
@@ -253,7 +254,7 @@ fn a_response_may_have_any_form_that_http_allows() {
     let (session, chunked) = (stand_in::SESSION, "Transfer-Encoding: chunked\r\nTrailer: X");
     let chunk = |c: char| format!("1;ext\r\n{c}\r\n");
     let chunks = session.chars().map(chunk).collect::<String>() + "0\r\nX: y\r\n\r\n";
-    let padded = " ".repeat(60_000) + session;
+    let padded = " ".repeat(65_536 - session.len()) + session;
     let large = format!("HTTP/1.1 201 C\r\ncONTENT-lENGTH: {}\r\n\r\n{padded}", padded.len());
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
     for reply in [
