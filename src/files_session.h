@@ -283,8 +283,8 @@ FILES_SESSION_API files_session_status files_session_resume(const files_session_
                                                             files_session_error **error);
 
 /** Logs out, with the options of the login. It is retried after a broken or missing response, and
- * after 429 and any 5xx. You may repeat it after an error. The session keeps its attributes, and
- * you must still free it. */
+ * after 429 and any 5xx (except site-disabled). You may repeat it after an error. The session keeps
+ * its attributes, and you must still free it. */
 FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
                                                             files_session_error **error);
 
@@ -389,7 +389,7 @@ FILES_SESSION_API const char *files_session_error_message(const files_session_er
 FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
 /** 1 if the site may have carried out the request although the call failed, otherwise 0. After a
  * login, a session whose id was lost may then stay open until it expires, and a code may be used
- * up. It counts all attempts of a call; a 429 or 5xx proves nothing. */
+ * up. It counts all attempts of a call; a 429 or 5xx proves nothing, except site-disabled. */
 FILES_SESSION_API int files_session_error_outcome_unknown(const files_session_error *error);
 /** 1 if the same call may succeed later without any change, otherwise 0. It says nothing about
  * whether repeating is harmless. */

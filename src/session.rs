@@ -175,10 +175,11 @@ impl Session {
 
     /// Logs out: one `DELETE`, over the login's connection if it is still open.
     ///
-    /// It is retried after a broken or missing response, and after 429 and any 5xx. If the login's
-    /// connection turns out to be closed, the request is sent again at once over a new one; that is
-    /// not counted as a retry. Any 2xx means success; its body is never waited for. If an earlier
-    /// attempt may have succeeded, "no such session" counts as success.
+    /// It is retried after a broken or missing response, and after 429 and any 5xx (except
+    /// `site-disabled`). If the login's connection turns out to be closed, the request is sent
+    /// again at once over a new one; that is not counted as a retry. Any 2xx means success; its
+    /// body is never waited for. If an earlier attempt may have succeeded, "no such session" counts
+    /// as success.
     ///
     /// If several logouts run at once, on clones too, the first uses the login's connection; the
     /// others open new ones.
