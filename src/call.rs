@@ -49,8 +49,8 @@ pub(crate) fn call(
             let unsent = if has_moved { Outcome::Refused } else { Outcome::NotSent };
             return Err(Error::cancelled(if is_sent { Outcome::Lost } else { unsent }));
         }
-        // Over a new connection, this is still the first attempt. The server may have closed the
-        // kept one because it was idle, before it saw the request; a 408 says so.
+        // Try over a new connection, still as the first attempt: the server may have closed the
+        // kept one because it was idle, before it saw the request. A 408 means that.
         let is_broken = error.outcome() == Outcome::Broken || error.http_status() == Some(408);
         let is_unsent = matches!(error.outcome(), Outcome::NotConnected | Outcome::NotBegun);
         if is_kept && (is_broken || is_unsent) {
@@ -84,7 +84,8 @@ fn region(base_url: &BaseUrl, error: &Error) -> Option<Arc<BaseUrl>> {
 }
 
 /// The time limit of one attempt: half of the remaining time if it may be retried, so that a dead
-/// connection leaves time for a retry. If the wait does not fit into the other half, all of it.
+/// connection leaves time for a retry. If the wait does not fit into the other half, all the
+/// remaining time.
 fn attempt_timeout(may_be_retried: bool, remaining: Duration, wait: Duration) -> Duration {
     if may_be_retried && wait < remaining / 2 { remaining / 2 } else { remaining }
 }
@@ -98,8 +99,9 @@ fn wait_before_retry(is_idempotent: bool, error: &Error, backoff: Duration) -> O
         (Outcome::Unavailable, Some(429 | 500..=599), true) => {
             Some(backoff.max(error.retry_after().unwrap_or_default()))
         }
-        // The site may have carried out the login even if it reports a failure. A second login
-        // would open a second session, send a second code, or count as a second failure.
+        // Unless nothing was sent, the site may have carried out the login, even if it reports a
+        // failure. A second login would open a second session, send a second code, or count as a
+        // second failure.
         (Outcome::NotBegun | Outcome::Broken | Outcome::NoResponse, _, false) => None,
         (Outcome::Unavailable, _, _) => None,
         (Outcome::NotSent | Outcome::Lost | Outcome::Refused, _, _) => None,

@@ -90,7 +90,7 @@ impl Canceller {
         self.0.changed.notify_all();
     }
 
-    /// Makes a cancellation cut this connection off; at once if it is cancelled already.
+    /// Cuts this connection off on cancellation, at once if already cancelled.
     pub(crate) fn watch(&self, handle: &Arc<Handle>) {
         let mut state = self.lock();
         state.handles.retain(|handle| handle.strong_count() > 0);

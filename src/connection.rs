@@ -49,7 +49,7 @@ impl Connection {
     }
 }
 
-/// ureq wants an address before it connects. The connector looks it up.
+/// ureq wants an address before it connects, and gets a placeholder. The connector does the lookup.
 #[derive(Debug)]
 struct NoResolver;
 
@@ -108,7 +108,7 @@ impl Connector<()> for SessionConnector {
         let inner = self.site.tls.connect(details, transport).map_err(failed_at(Stage::Tls))?;
 
         if is_to_proxy {
-            // The tunnel is yet to be opened, within the same time.
+            // The tunnel is yet to be opened, before the same deadline.
             handle.enter(Phase::Connecting);
         } else {
             handle.state().deadline = call_deadline;
@@ -137,8 +137,8 @@ struct SessionTransport {
 }
 
 impl SessionTransport {
-    /// What is received before a request is not its response, but ureq and the TLS library would
-    /// return it as such: without asking the socket, so that the request was not even sent.
+    /// Bytes that are received before a request are not its response, but ureq and the TLS library
+    /// would return them as one without reading the socket, so the request would not even be sent.
     fn check_before_request(&mut self, timeout: NextTimeout) -> Result<(), Error> {
         let State { phase, deadline, .. } = *self.handle.state();
         let is_kept = phase == Phase::Kept;
@@ -154,9 +154,9 @@ impl SessionTransport {
         Ok(())
     }
 
-    /// The number of bytes in ureq's buffer, after a look into the TLS library's.
+    /// The number of bytes in ureq's buffer, after the TLS library's was emptied into it.
     fn buffered(&mut self, timeout: NextTimeout) -> Result<usize, Error> {
-        // Secure Transport gives a connection up after a read that finds nothing.
+        // Secure Transport gives up a connection after a read that finds nothing.
         let can_look = !cfg!(target_vendor = "apple") || cfg!(feature = "rustls");
         if can_look && self.inner.buffers().input().is_empty() {
             match self.inner.await_input(timeout) {

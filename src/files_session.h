@@ -33,7 +33,7 @@
  *   FILES_SESSION_INVALID_INPUT, a getter returns its value for 'absent', a free does nothing.
  *
  * The last section answers an embedder's questions: threads, fork, signals, the environment, stack,
- * heap, descriptors, the ABI. This yields what LuaJIT, PHP and cffi read unchanged:
+ * heap, descriptors, the ABI. This prints declarations that LuaJIT, PHP and cffi read unchanged:
  *
  *     grep -v '^#include' files_session.h | cc -E -P -
  */
@@ -85,9 +85,9 @@ typedef struct files_session_canceller files_session_canceller;
  * files_session_error_is_transient tells whether a failure is worth another try, and
  * files_session_error_outcome_unknown whether the site may have carried out the request.
  *
- * A refusal has a type, "group/name". If that is missing or unknown, the HTTP status decides. A
- * response whose body is not empty and not a JSON object comes from another server, and is
- * UNEXPECTED_RESPONSE. So is an empty 404 or 405. A 429, a 503 and a response with the header
+ * A refusal has a type, "group/name". If that is missing or unknown, the HTTP status decides. A 4xx
+ * or 5xx whose body is neither empty nor a JSON object comes from another server, and is
+ * UNEXPECTED_RESPONSE. So is an empty 404 or 405. A 429, a 503, and a 4xx or 5xx with the header
  * X-Files-Error-Class are always refusals.
  */
 typedef int32_t files_session_status;
@@ -109,8 +109,8 @@ enum {
     /** The connection broke after it was made, or the response is not valid HTTP, or its header or
      * framing is too large. */
     FILES_SESSION_TRANSPORT = 5,
-    /** The response is not a valid one of the Files.com API: a redirect, another server's page, or
-     * a success without a session. */
+    /** The response is not a valid Files.com API response: a redirect, another server's page, or a
+     * success without a session. */
     FILES_SESSION_UNEXPECTED_RESPONSE = 6,
     /** A canceller ended the call. */
     FILES_SESSION_CANCELLED = 7,
@@ -166,7 +166,8 @@ FILES_SESSION_API const char *files_session_status_text(files_session_status sta
  *
  * Later versions may add members at the end. `size` shows which ones your program knows. The
  * library accepts the size of its own version, that of an earlier version with the same SONAME, and
- * a larger one up to 4096 if the excess is zero. Any other size is FILES_SESSION_INVALID_INPUT.
+ * a larger one up to 4096 if the excess bytes are zero. Any other size is
+ * FILES_SESSION_INVALID_INPUT.
  */
 typedef struct files_session_options {
     /** sizeof(files_session_options) in your program. */
@@ -191,8 +192,9 @@ typedef struct files_session_options {
     const char *user_agent;
     /** Certificates to trust instead of the default ones, as PEM text (not a file name), for a
      * private certificate authority. Text around the blocks and blocks of other kinds are skipped,
-     * but a private key is FILES_SESSION_INVALID_INPUT. "system": the system's roots, if the
-     * library was built with them. NULL: the built-in roots, or the system's with native-tls. */
+     * but a private key is FILES_SESSION_INVALID_INPUT. "system": the system's roots (feature
+     * platform-verifier or native-tls). NULL: the built-in roots, or the system's with native-tls.
+     * */
     const char *ca_pem;
     /** A proxy, such as "http://user:password@proxy.example:3128". "": none. NULL: the
      * environment's. */
@@ -224,8 +226,8 @@ FILES_SESSION_API void files_session_options_init(files_session_options *options
 
 /* ---- Calls -------------------------------------------------------------------------------------
  *
- * A call that takes a files_session ** sets it to a new session if it returns FILES_SESSION_OK, and
- * to NULL otherwise. A call sets *error to NULL if it returns FILES_SESSION_OK, and to a new error
+ * A call that makes a session sets *session to it if it returns FILES_SESSION_OK, and to NULL
+ * otherwise. A call sets *error to NULL if it returns FILES_SESSION_OK, and to a new error
  * otherwise. `error` may be NULL if you don't need it.
  *
  * The old values of *session and *error are overwritten and not freed. The one exception is
@@ -246,14 +248,14 @@ FILES_SESSION_API files_session_status files_session_login(const files_session_o
  *     while (status == FILES_SESSION_TWO_FACTOR_REQUIRED || status == FILES_SESSION_OTP_INCORRECT)
  *         status = files_session_answer(&options, error, ask(), &session, &error);
  *
- * `challenge` is the error of that login, `code` is what the user typed; white space in it is
- * removed. The options are those of that login, including the password; otp and partial_session_id
- * are replaced.
+ * `challenge` is the error of that login, `code` is what the user typed. White space in it is
+ * removed; a device's JSON object is only trimmed. The options are those of that login, including
+ * the password; otp and partial_session_id are replaced.
  *
- * If *error is the challenge, as above, the call reads it, replaces it and frees it. For this
- * comparison, *error must be initialised, to NULL or to an error. Otherwise the challenge stays
- * yours. If the call fails and the new error is not itself a challenge, it carries a copy of
- * `challenge`, so you can answer again.
+ * If *error is the challenge, as above, the call reads it, replaces it and frees it. Otherwise the
+ * challenge stays yours. For this comparison, *error must be initialised, to NULL or to an error.
+ * If the call fails and the new error is not itself a challenge, it carries a copy of `challenge`,
+ * so you can answer again.
  *
  * The answer is sent to the host that asked, even if that host is in another region and is not
  * base_url. It contains the partial session id instead of the password if the code comes from a
@@ -272,7 +274,7 @@ FILES_SESSION_API files_session_status files_session_answer(const files_session_
  * that you saved with it. The id is a secret: save it in a file with mode 0600. Sends nothing; the
  * other attributes are absent. username, password, otp and partial_session_id are ignored. Returns
  * FILES_SESSION_INVALID_INPUT if the id is longer than 4 KiB or not a valid header value, or if the
- * settings would make every call fail.
+ * options would make every call fail.
  *
  * GET {base_url}/api/rest/v1/site with FILES_SESSION_AUTH_HEADER shows whether the session is still
  * valid.
@@ -282,9 +284,9 @@ FILES_SESSION_API files_session_status files_session_resume(const files_session_
                                                             files_session **session,
                                                             files_session_error **error);
 
-/** Logs out, with the options of the login. It is retried after a broken or missing response, and
- * after 429 and any 5xx (except site-disabled). You may repeat it after an error. The session keeps
- * its attributes, and you must still free it. */
+/** Logs out, with the options of the login. It is retried if no connection could be made, if the
+ * response is broken or missing, and after 429 and any 5xx (except site-disabled). You may repeat
+ * it after an error. The session keeps its attributes, and you must still free it. */
 FILES_SESSION_API files_session_status files_session_logout(const files_session *session,
                                                             files_session_error **error);
 
@@ -293,8 +295,8 @@ FILES_SESSION_API void files_session_free(files_session *session);
 
 /* ---- Canceller ---------------------------------------------------------------------------------*/
 
-/** A new canceller, for any number of options. With it, a service can stop without waiting for a
- * timeout. */
+/** A new canceller, which any number of options may share. With it, a service can stop without
+ * waiting for a timeout. */
 FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
 
 /**
@@ -309,8 +311,8 @@ FILES_SESSION_API files_session_canceller *files_session_canceller_new(void);
  */
 FILES_SESSION_API void files_session_cancel(files_session_canceller *canceller);
 
-/** Frees a canceller, at any time: running calls and sessions keep their own reference. Start no
- * call with this pointer afterwards, nor in another thread at the same time. */
+/** Frees a canceller, at any time: running calls and sessions keep their own reference. Use this
+ * pointer in no call that starts meanwhile or afterwards, files_session_cancel included. */
 FILES_SESSION_API void files_session_canceller_free(files_session_canceller *canceller);
 
 /* ---- Attributes of a session -------------------------------------------------------------------*/
@@ -329,7 +331,7 @@ FILES_SESSION_API const char *files_session_id(const files_session *session);
 FILES_SESSION_API const char *files_session_base_url(const files_session *session);
 /** The language of the session. */
 FILES_SESSION_API const char *files_session_language(const files_session *session);
-/** A token with which the user can log in in a browser, at login_token_domain. A secret. */
+/** A token for logging in with a browser, at login_token_domain. A secret. */
 FILES_SESSION_API const char *files_session_login_token(const files_session *session);
 /** The address where login_token is valid. */
 FILES_SESSION_API const char *files_session_login_token_domain(const files_session *session);
@@ -389,7 +391,7 @@ FILES_SESSION_API const char *files_session_error_message(const files_session_er
 FILES_SESSION_API files_session_status files_session_error_status(const files_session_error *error);
 /** 1 if the site may have carried out the request although the call failed, otherwise 0. After a
  * login, a session whose id was lost may then stay open until it expires, and a code may be used
- * up. It counts all attempts of a call; a 429 or 5xx proves nothing, except site-disabled. */
+ * up. It covers all attempts of a call; a 429 or 5xx proves nothing, except site-disabled. */
 FILES_SESSION_API int files_session_error_outcome_unknown(const files_session_error *error);
 /** 1 if the same call may succeed later without any change, otherwise 0. It says nothing about
  * whether repeating is harmless. */
@@ -408,7 +410,7 @@ FILES_SESSION_API const char *files_session_error_type(const files_session_error
 FILES_SESSION_API const char *files_session_error_title(const files_session_error *error);
 /** The message for people, in the language that you asked for if the site has it. */
 FILES_SESSION_API const char *files_session_error_site_message(const files_session_error *error);
-/** The id of the request, for a support request. */
+/** The id of the request, to quote to support. */
 FILES_SESSION_API const char *files_session_error_request_id(const files_session_error *error);
 /** How many seconds to wait before the next attempt. */
 FILES_SESSION_API int64_t files_session_error_retry_after(const files_session_error *error);
@@ -432,10 +434,11 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  *
  * Threads. Different threads may use different objects at the same time. Several threads may share
  * an object: getters, files_session_logout and files_session_cancel may run at the same time, and
- * calls may read the same options. Free an object when no other thread uses it; any thread may do
- * so. A language with a global lock should release it around a call: otherwise no other thread can
- * cancel it. gcc's ThreadSanitizer reports false races in code that it didn't compile; silence it
- * with the suppression called_from_lib:libfiles_session.so.
+ * calls may read the same options. Free an object when no other thread uses it (a canceller may
+ * have running calls); any thread may do so. A language with a global lock should release it around
+ * a call: otherwise no other thread can cancel the call. gcc's ThreadSanitizer reports false races
+ * in code that it didn't compile; silence it with the suppression
+ * called_from_lib:libfiles_session.so.
  *
  * Ending a call. Only a canceller or a time limit ends a call early. A signal handler that
  * returns does not. exit() during a call is safe. pthread_cancel during a call is not supported.
@@ -443,7 +446,7 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * fork. Use a session in only one of the two processes. The other process may only free its copy,
  * because two logouts over one connection break each other. A single-threaded child may also make
  * new sessions. In the child of a multithreaded process, POSIX allows only async-signal-safe
- * functions before exec. No function of this library is one.
+ * functions before exec, so none of this library's.
  *
  * Signals. The library installs no handler, changes no mask and raises no signal. Writing to a
  * connection that the peer has closed raises no SIGPIPE. A signal handler must neither call a
@@ -460,12 +463,12 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * https_proxy or HTTPS_PROXY for https, http_proxy for http (never HTTP_PROXY, which a web server
  * sets from a request header), otherwise all_proxy or ALL_PROXY; exceptions are read from no_proxy
  * or NO_PROXY. On Windows, names are case-insensitive: HTTP_PROXY is http_proxy there. Loopback
- * hosts never use the environment's proxy. With the option proxy, they are read and ignored. A
- * setuid program should set the option proxy to "", because its caller controls these variables.
- * During a lookup, the C library reads its own variables, such as RES_OPTIONS and LOCALDOMAIN. Rust
- * reads RUST_BACKTRACE after an internal error. With ca_pem "system", or native-tls, SSL_CERT_FILE
- * and SSL_CERT_DIR are read when a connection is made. If another thread calls setenv or putenv
- * meanwhile, that is a data race in the C library.
+ * hosts never use the environment's proxy. If the option proxy is set, the variables are read and
+ * ignored. A setuid program should set the option proxy to "", because its caller controls these
+ * variables. During a lookup, the C library reads its own variables, such as RES_OPTIONS and
+ * LOCALDOMAIN. Rust reads RUST_BACKTRACE after an internal error. With ca_pem "system", or
+ * native-tls, SSL_CERT_FILE and SSL_CERT_DIR are read when a connection is made. If another thread
+ * calls setenv or putenv meanwhile, that is a data race in the C library.
  *
  * Sandbox. Allow sockets, setting their options and connecting; threads, for lookups; what
  * getaddrinfo needs; random numbers (getrandom); the clocks; memory.
@@ -479,9 +482,9 @@ FILES_SESSION_API void files_session_error_free(files_session_error *error);
  * the call if the lookup exceeded its time limit or the call was cancelled.
  *
  * Heap. On 64-bit Linux, with the built-in roots, an open session holds at most 36 KB over http.
- * Over https it holds at most 100 KB. To that, C adds a TLS configuration for each session: about
- * 40 KB plus about the size of ca_pem. Certificate chains larger than 4 KB and tickets that a
- * server sends add their size. After the logout, a session holds nothing of its connection.
+ * Over https it holds at most 100 KB. In C, each session adds its own TLS configuration: about 40
+ * KB plus about the size of ca_pem. Certificate chains larger than 4 KB and tickets that a server
+ * sends add their size. After the logout, a session holds nothing of its connection.
  *
  * Descriptors. An open session holds one, its connection. Looking up a name needs one or two more
  * for a short time. All are close-on-exec.

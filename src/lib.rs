@@ -2,7 +2,7 @@
 //!
 //! [`Session::login`] turns a user name and a password into a [`Session`], and [`Session::logout`]
 //! ends it. [`Session::auth_header`] authenticates all other API requests, with any HTTP client.
-//! [`Site`] is where to log in, with all settings; [`Login`] is who logs in.
+//! [`Site`] has the address and all settings; [`Login`] has the credentials.
 //!
 //! ```no_run
 //! use files_session::{Login, Session, Site};
@@ -33,16 +33,16 @@
 //!   attempt of a logout gets half of the remaining time, unless the wait after it would not fit
 //!   into the other half. An error names the limit that expired.
 //! - **Addresses.** All addresses of a name are tried, the families in turn. If one fails, the next
-//!   is tried. One that is silent for a second gives way to the next, and is tried again later, twice
-//!   as long. A name is looked up for each new connection; nothing is cached.
+//!   is tried. One that is silent for a second gives way to the next, and is tried again later, for
+//!   twice as long. A name is looked up for each new connection; nothing is cached.
 //! - **Packets.** A request of up to 5 KiB is sent in one write. Over TLS 1.3, the end of the
-//!   handshake goes with it. An early response is read even if the peer then closed the connection,
-//!   unless the system dropped it.
+//!   handshake goes with it. A response to a half-sent request is read even if the peer has closed
+//!   the connection, unless the system discarded it.
 //! - **Size.** A response has at most 16 KiB of header (128 fields) and 64 KiB of body (about 4,000
 //!   JSON values). These limits also bound the memory of a call. On 64-bit Linux with rustls and
 //!   the built-in roots, an open session holds at most 36 KB of heap over http, and 100 KB over
-//!   https with an ordinary certificate chain. A `Site` keeps its TLS configuration once for all
-//!   its sessions.
+//!   https with an ordinary certificate chain. All sessions of a `Site` share one TLS
+//!   configuration.
 //! - **Connection.** Each session has its own connection, which no other session shares. The logout
 //!   reuses it if it was idle for less than 15 s, and closes it. Bytes that are received before a
 //!   request is sent are never taken for its response.
@@ -54,17 +54,17 @@
 //! - **https.** Plain http is accepted for loopback hosts (`localhost`, `127.0.0.0/8`, `[::1]`), and
 //!   for others only after [`allow_http`](Site::allow_http). `localhost` is never looked up.
 //! - **Proxies.** The environment's proxy is used, much as in curl, but never for loopback hosts.
-//!   An invalid proxy address is an error; the proxy is never bypassed.
+//!   An invalid proxy address is an error, and never leads to a direct connection.
 //! - **Logins** are sent once. They are retried only if no connection could be made. Any response
-//!   except a region mismatch ends the call, also 429 and 503.
+//!   except a region mismatch ends the call, even a 429 or 503.
 //! - **Logouts** are also retried after a broken or missing response, and after 429 and any 5xx
 //!   (except `site-disabled`). If an earlier attempt may have succeeded, "no such session" counts
 //!   as success.
 //! - **Retries.** 3 by default, after 0.5, 1 and 2 s with jitter, or later if `Retry-After` says so.
 //!   A logout that finds the login's connection closed uses a new one at once; that is not counted
 //!   as a retry.
-//! - **Second factors.** If the code comes from a device, [`Login::answer`] puts the partial
-//!   session id, if there is one, in the place of the password.
+//! - **Second factors.** For a code from a Yubikey, U2F or `WebAuthn` device, [`Login::answer`]
+//!   sends the partial session id, if there is one, instead of the password.
 //! - **Threads.** No thread outlives a call, except a name lookup that hangs or was cancelled.
 //! - **Panics.** No input and no server can cause one. The one exception is a program that installs
 //!   a process-wide `rustls::crypto::CryptoProvider` that lacks cipher suites or key exchanges.

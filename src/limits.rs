@@ -18,7 +18,7 @@ pub(crate) const MAX_RECEIVED_BYTES: usize = MAX_HEADER_BYTES + 2 * MAX_BODY_BYT
 pub(crate) const OUTPUT_BUFFER_BYTES: usize = MAX_FIELD_BYTES + 1024;
 
 /// Maximum number of bytes in one write to a connection: a request of 5 KiB, the end of a TLS
-/// handshake before it, and what TLS adds.
+/// handshake before it, and the overhead of TLS.
 pub(crate) const MAX_WRITE_BYTES: usize = OUTPUT_BUFFER_BYTES + 1024;
 
 /// Maximum length of a session id or `User-Agent`, in bytes.
@@ -58,7 +58,7 @@ pub(crate) const LOOKUP_STACK_BYTES: usize = 256 * 1024;
 
 pub(crate) const DEFAULT_RETRIES: u32 = 3;
 
-/// The wait before the first retry. It doubles with each.
+/// The wait before the first retry. It doubles with each retry.
 pub(crate) const FIRST_BACKOFF: Duration = Duration::from_millis(500);
 
 /// When a time limit expires.
@@ -81,7 +81,7 @@ impl Deadline {
         if other.at < self.at { other } else { self }
     }
 
-    /// The same limit, but at most until this much time has passed from now.
+    /// The same limit, but it expires after this much time from now at the latest.
     pub(crate) fn within(self, time: Duration) -> Deadline {
         Deadline { at: self.at.min(Instant::now() + time), ..self }
     }

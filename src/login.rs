@@ -69,7 +69,7 @@ impl<'a> Login<'a> {
     }
 
     /// Adds the id of a login that waits for its second factor. Default: none.
-    /// [`answer`](Login::answer) sets it if needed.
+    /// [`answer`](Login::answer) sets or clears it.
     pub fn partial_session_id(mut self, id: &'a str) -> Self {
         self.partial_session_id = Some(id);
         self
@@ -182,7 +182,7 @@ fn is_yubikey_code(code: &str) -> bool {
         && letters.all(|letter| b"cbdefghijklnrtuv".contains(&letter))
 }
 
-/// Whether this is what a U2F or `WebAuthn` device returned.
+/// Whether this is a JSON object, which U2F and `WebAuthn` devices return.
 fn is_json_object(code: &str) -> bool {
     json::parse(code).and_then(Object::from_value).is_some()
 }

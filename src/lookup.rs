@@ -1,4 +1,4 @@
-//! A name becomes addresses, in time.
+//! Looks up a name, within a time limit.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -138,13 +138,12 @@ impl Response {
         }))
     }
 
-    /// A response that is not a valid one of the API. `reason` completes the sentence "the response
-    /// …".
+    /// A response that is not valid for the API. `reason` completes the sentence "the response …".
     #[cold]
     pub(crate) fn unexpected(&self, reason: &str) -> Error {
         let reason = match self.body.trim_ascii_start().first() {
             Some(b'<') => (
-                "is a page, and not from the Files.com API",
+                "is a web page, not from the Files.com API",
                 "give the site's own address, without a path, such as https://mysite.files.com",
             ),
             _ => (reason, IS_IT_A_SITE),
@@ -177,7 +176,8 @@ impl Response {
     }
 }
 
-/// Takes the message of a refusal: a text, or an object with a `message`, or a list of such objects.
+/// Takes the message of a refusal: a text, an object with a `message`, or a list that starts with
+/// either.
 fn take_message(refusal: &mut Object) -> Option<String> {
     let mut error = refusal.remove("error")?;
     if let Value::Array(list) = error {
@@ -483,7 +483,7 @@ mod tests {
                     r#","data":{"two_factor_authentication_methods":["totp","sms"],"partial_session_id":"x"}"#,
                 ),
                 "The server's words (not-authenticated/two-factor-authentication-error, HTTP 401): \
-                 a second factor is needed, one of totp, sms; log in again with its code",
+                 a second factor is needed (totp, sms); log in again with its code",
             ),
             (
                 json(401, "not-authenticated/one-time-password-incorrect", ""),
@@ -568,18 +568,18 @@ mod tests {
             ),
             (
                 refused(404, "", "<html>"),
-                "the response (HTTP 404) is a page, and not from the Files.com API: give the site's own \
+                "the response (HTTP 404) is a web page, not from the Files.com API: give the site's own \
                  address, without a path, such as https://mysite.files.com",
             ),
             (
                 refused(201, "", " <!DOCTYPE html>"),
-                "the response (HTTP 201) is a page, and not from the Files.com API: give the site's own \
+                "the response (HTTP 201) is a web page, not from the Files.com API: give the site's own \
                  address, without a path, such as https://mysite.files.com",
             ),
             (
                 refused(301, "Location: https://user:pw@other.example/a?token=secret#b\r\n", ""),
                 "the site redirects to https://other.example/a (HTTP 301), and redirects are not \
-                 followed: use that address if it is the right site",
+                 followed: use its host if that is the right site",
             ),
             (
                 refused(302, "", ""),
@@ -651,7 +651,7 @@ mod tests {
             ("null", "is JSON, but not an object"),
             ("true", "is JSON, but not an object"),
             ("undefined", "is incomplete or not JSON"),
-            ("<html>", "is a page, and not from the Files.com API"),
+            ("<html>", "is a web page, not from the Files.com API"),
             (&long, "is larger than 64 KiB"),
             (&deep, "is incomplete or not JSON"),
             (&complete, "is incomplete or not JSON"),

@@ -47,7 +47,7 @@ pub struct Session {
     pub id: String,
     /// The language of the session.
     pub language: Option<String>,
-    /// A token with which the user can log in in a browser, at `login_token_domain`. A secret.
+    /// A token for logging in with a browser, at `login_token_domain`. A secret.
     pub login_token: Option<String>,
     /// The address where `login_token` is valid.
     pub login_token_domain: Option<String>,
@@ -175,11 +175,11 @@ impl Session {
 
     /// Logs out: one `DELETE`, over the login's connection if it is still open.
     ///
-    /// It is retried after a broken or missing response, and after 429 and any 5xx (except
-    /// `site-disabled`). If the login's connection turns out to be closed, the request is sent
-    /// again at once over a new one; that is not counted as a retry. Any 2xx means success; its
-    /// body is never waited for. If an earlier attempt may have succeeded, "no such session" counts
-    /// as success.
+    /// It is retried if no connection could be made, if the response is broken or missing, and
+    /// after 429 and any 5xx (except `site-disabled`). If the login's connection turns out to be
+    /// closed, the request is sent again at once over a new one; that is not counted as a retry.
+    /// Any 2xx means success; its body is never waited for. If an earlier attempt may have
+    /// succeeded, "no such session" counts as success.
     ///
     /// If several logouts run at once, on clones too, the first uses the login's connection; the
     /// others open new ones.

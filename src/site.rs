@@ -52,7 +52,7 @@ pub struct Site {
     invalid: Option<InvalidInput>,
 }
 
-// No panic can leave a part of it inconsistent, although ureq doesn't promise that.
+// No panic can leave a part of it inconsistent, although ureq's types don't promise that.
 impl UnwindSafe for Site {}
 impl RefUnwindSafe for Site {}
 
@@ -61,7 +61,7 @@ impl Site {
     ///
     /// An address without a scheme means https. A trailing `/` or `/api/rest/v1` and a trailing dot
     /// after the host are accepted; user info, any other path, a query or a fragment are not. The
-    /// scheme's default port is left out.
+    /// scheme's default port is dropped.
     ///
     /// A site's own subdomain is a better address than `https://app.files.com`: failed logins then
     /// show in that site's log.
@@ -90,11 +90,11 @@ impl Site {
         self
     }
 
-    /// Sets the time limit for making one connection, over all its addresses: TCP, proxy and TLS.
-    /// Default: 10 s. Maximum: one year.
+    /// Sets the time limit for making one connection (TCP, proxy and TLS), for all addresses
+    /// together. Default: 10 s. Maximum: one year.
     ///
-    /// The lookup of a name is limited only by `timeout`: a C library may take 15 s if an answer of
-    /// the name server is lost.
+    /// The lookup of a name is limited only by `timeout`: the system's resolver may take 15 s if a
+    /// name server's reply is lost.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit.min(MAX_TIMEOUT);
         self
@@ -143,10 +143,10 @@ impl Site {
     ///
     /// Text around the blocks and blocks of other kinds are skipped. A private key, or no
     /// certificate at all, is [`InvalidInput`](crate::ErrorKind::InvalidInput). A certificate that
-    /// the TLS library can't read is ignored. Uses about the size of the text in memory.
+    /// the TLS library can't read is ignored. Needs about as much memory as the text.
     ///
     /// rustls needs the authority's certificate: it rejects a server certificate that is itself
-    /// marked as an authority, as `openssl req -x509` makes.
+    /// marked as an authority, like those of `openssl req -x509`.
     pub fn ca_pem(self, pem: &str) -> Self {
         self.ca_pem_bytes(pem.as_bytes())
     }
@@ -162,7 +162,7 @@ impl Site {
     /// Each new connection and [`Session::resume`](crate::Session::resume) read the environment,
     /// much as curl does: `https_proxy` or `HTTPS_PROXY` for https, `http_proxy` for http (never
     /// `HTTP_PROXY`), otherwise `all_proxy` or `ALL_PROXY`. `no_proxy` or `NO_PROXY` lists the
-    /// exceptions: hosts with their subdomains, addresses, or `*`, but no networks. Loopback hosts
+    /// exceptions: hosts with their subdomains, addresses, or `*`, but not networks. Loopback hosts
     /// never use the environment's proxy. The default port is 80, or 443 for an https proxy. SOCKS
     /// proxies are not supported.
     pub fn proxy(self, url: &str) -> Self {
@@ -201,7 +201,7 @@ impl Site {
         Site { base_url, ..self.clone() }
     }
 
-    /// Keeps a setting, or why it can't be used.
+    /// Keeps a setting, or the reason why it can't be used.
     fn set<T>(mut self, setting: Result<T, InvalidInput>, keep: impl FnOnce(&mut Site, T)) -> Self {
         self.direct_config = Arc::default();
         match setting {

@@ -3,8 +3,8 @@
 //!
 //! Output is collected, and sent in one write when input is awaited or the buffer is full. So
 //! header and body leave together, and over TLS 1.3 together with the end of the handshake. A
-//! failed write is no failure yet: the peer may have responded before it closed the connection, and
-//! the next read shows that.
+//! failed write is not yet a failure: the peer may have responded before it closed the connection,
+//! and the next read shows that.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -20,8 +20,8 @@ use crate::limits::{
     OUTPUT_BUFFER_BYTES,
 };
 
-/// What a call and a canceller know of a connection, and their control of it. It belongs to one
-/// call at a time.
+/// The state of a connection, shared by its call and a canceller, and their control of it. It
+/// belongs to one call at a time.
 #[derive(Debug)]
 pub(crate) struct Handle(Mutex<State>);
 
@@ -29,7 +29,7 @@ pub(crate) struct Handle(Mutex<State>);
 pub(crate) struct State {
     pub(crate) deadline: Deadline,
     pub(crate) phase: Phase,
-    /// The number of bytes received in this phase.
+    /// The number of bytes received since the last `enter`.
     received: usize,
     stream: Weak<TcpStream>,
     is_cut_off: bool,
@@ -69,11 +69,11 @@ impl Handle {
         (state.phase, state.received) = (phase, 0);
     }
 
-    /// Ends what the connection does, and everything that is tried later.
+    /// Ends the operation in progress, and makes all later ones fail.
     pub(crate) fn cut_off(&self) {
         let mut state = self.state();
         state.is_cut_off = true;
-        // It fails if the peer has closed the connection, which is as good.
+        // It fails if the peer has closed the connection, which is just as good.
         state.stream.upgrade().map(|stream| stream.shutdown(Shutdown::Both));
     }
 
@@ -102,7 +102,7 @@ impl Socket {
     /// Connects to the first address that answers, before the deadline of the handle.
     pub(crate) fn connect(addresses: Vec<SocketAddr>, handle: &Arc<Handle>) -> Result<Self, Error> {
         let stream = Arc::new(connect_first(addresses, handle)?);
-        // Without it, small packets wait for the peer's acknowledgement. That is only slower.
+        // If this fails, small packets wait for the peer's acknowledgement: slower, but correct.
         let _ = stream.set_nodelay(true);
         if cfg!(windows) {
             stream.set_nonblocking(true)?;
@@ -146,7 +146,7 @@ impl Socket {
     fn await_response(&mut self) -> Result<bool, Error> {
         self.handle.time_left()?;
         if matches!(self.handle.state().phase, Phase::Ready | Phase::Kept) {
-            // Before a request, ureq and the TLS library are asked for what they hold.
+            // Before a request, only the buffers of ureq and of the TLS library are checked.
             return Err(Error::Timeout(Timeout::Global));
         }
         self.send_collected();
@@ -167,9 +167,9 @@ impl Socket {
         let mut state = self.handle.state();
         state.received += amount;
         match (amount, state.phase) {
-            // The end is not the peer's, and ureq would take it for the end of a body.
+            // The peer did not end the input, but ureq would take this for the end of a body.
             (0, _) if state.is_cut_off => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
-            // OpenSSL would not tell it from other errors.
+            // With OpenSSL, the end of the input would look like any other error.
             (0, Phase::Handshake) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
             _ if state.received > MAX_RECEIVED_BYTES => {
                 Err(Error::LargeResponseHeader(state.received, MAX_RECEIVED_BYTES))
@@ -227,8 +227,9 @@ impl fmt::Debug for Socket {
 }
 
 /// Connects to the first address that answers, in rounds over all of them. An address that fails is
-/// left out of the next round; one that is silent is tried again, twice as long. The last one that
-/// is left gets all the time. If none answers, this returns the failure of the first address.
+/// left out of the next round; one that is silent is tried again, twice as long. If only one is
+/// left, it gets all the remaining time. If none answers, this returns the failure of the first
+/// address.
 fn connect_first(mut addresses: Vec<SocketAddr>, handle: &Handle) -> Result<TcpStream, Error> {
     let first = addresses.first().copied();
     let mut failure = None;
@@ -242,7 +243,7 @@ fn connect_first(mut addresses: Vec<SocketAddr>, handle: &Handle) -> Result<TcpS
             let timeout = if is_only { left } else { left.min(timeout) };
             match TcpStream::connect_timeout(address, timeout) {
                 Ok(stream) => return Ok(stream),
-                // The system's own limit, which is longer, has an error code.
+                // The system's own timeout, which is longer, has an error code.
                 Err(error)
                     if error.kind() == io::ErrorKind::TimedOut
                         && error.raw_os_error().is_none() =>

@@ -74,7 +74,7 @@ impl Tls {
         config.tls_config(tls.build())
     }
 
-    /// Adds TLS to a connection, if its address wants it.
+    /// Adds TLS to a connection, if its address needs it.
     pub(crate) fn connect(
         &self,
         details: &ConnectionDetails,

@@ -218,7 +218,7 @@ fn a_lookup_has_the_time_of_the_call() {
                 assert!((limit..SOON).contains(&took), "{took:?}");
                 assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
                 let sentence = format!(
-                    "looking up {peer} took longer than 1.5s (timeout): \
+                    "{peer} could not be looked up within 1.5s (timeout): \
                      check the network's name servers, or allow more time"
                 );
                 assert_eq!(error.to_string(), sentence);

@@ -25,7 +25,7 @@ pub unsafe extern "C" fn files_session_login(
             Session::login(&options.site()?, &require_credentials(options.login()?)?)
         })
     };
-    // The code that came with the options can be given again.
+    // If the code in the options was wrong, files_session_answer can send another.
     if status == ErrorKind::OtpIncorrect as i32 {
         // SAFETY: the call has just written to `error`.
         unsafe { carry_on(error, &TwoFactor::default()) };

@@ -31,10 +31,10 @@ pub struct ApiError {
     pub title: Option<String>,
     /// The message for people, from `error`, otherwise from the first of `errors`.
     pub message: Option<String>,
-    /// The id of the request, for a support request, from `instance`, otherwise from the first of
+    /// The id of the request, to quote to support: from `instance`, otherwise from the first of
     /// `errors`, otherwise from the header `X-Request-Id`.
     pub request_id: Option<String>,
-    /// How long to wait before the next attempt, from the header `Retry-After` in seconds.
+    /// How long to wait before the next attempt, from `Retry-After`, if it is a number of seconds.
     pub retry_after: Option<Duration>,
     /// The second factor that the site asks for, from `data`.
     pub two_factor: Option<TwoFactor>,
@@ -154,9 +154,11 @@ impl ApiError {
     fn two_factor_advice(&self) -> String {
         let methods = self.two_factor.iter().flat_map(|two_factor| &two_factor.methods).take(8);
         let methods: Vec<String> = methods.map(|method| Sanitized(method).to_string()).collect();
-        let one_of = if methods.is_empty() { "" } else { ", one of " };
-        let methods = methods.join(", ");
-        format!("a second factor is needed{one_of}{methods}; log in again with its code")
+        let methods = match &*methods.join(", ") {
+            "" => String::new(),
+            methods => format!(" ({methods})"),
+        };
+        format!("a second factor is needed{methods}; log in again with its code")
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn judge(error: ureq::Error, context: &Context) -> (ErrorKind, Outcom
 
     let (kind, outcome, what, advice) = match (stage, &source) {
         (Stage::Lookup, Error::Timeout(_)) => {
-            let what = format!("looking up {peer} took longer than {limit}");
+            let what = format!("{peer} could not be looked up within {limit}");
             (Timeout, NotConnected, what, "check the network's name servers, or allow more time")
         }
         (Stage::Lookup, _) => {
@@ -152,10 +152,10 @@ pub(super) fn judge(error: ureq::Error, context: &Context) -> (ErrorKind, Outcom
             (Timeout, unless_unsent(NoResponse), what, "try again, or allow more time")
         }
         (Stage::Exchange, Error::LargeResponseHeader(_, max)) => {
-            let part = if *max == MAX_HEADER_BYTES { "header" } else { "framing" };
-            let what = format!(
-                "the response from {host} exceeds the size limit ({max} bytes with its {part})"
-            );
+            let is_header = *max == MAX_HEADER_BYTES;
+            let part = if is_header { "header" } else { "header, body and framing" };
+            let what =
+                format!("the response from {host} is too large (over {max} bytes of {part})");
             (Transport, unless_unsent(NoResponse), what, IS_IT_A_SITE)
         }
         (Stage::Exchange, Error::Protocol(_)) => {
@@ -234,7 +234,7 @@ mod tests {
         let late = "no connection to PEER within 3s (connect_timeout): check the address";
         let tunnel = "no connection to a.example through PEER (responded 407): check the proxy's";
         for (stage, source, kind, outcome, sentence) in [
-            (Lookup, timeout(), Timeout, NotConnected, "looking up PEER took longer than 3s"),
+            (Lookup, timeout(), Timeout, NotConnected, "PEER could not be looked up within 3s"),
             (
                 Lookup,
                 io(io::ErrorKind::Other),
@@ -308,13 +308,13 @@ mod tests {
                 Error::LargeResponseHeader(1, MAX_HEADER_BYTES),
                 Transport,
                 NoResponse,
-                "the response from a.example exceeds the size limit (16384 bytes with its header)",
+                "the response from a.example is too large (over 16384 bytes of header): is this",
             ),
             (
                 Error::LargeResponseHeader(1, MAX_RECEIVED_BYTES),
                 Transport,
                 NoResponse,
-                "exceeds the size limit (147456 bytes with its framing)",
+                "is too large (over 147456 bytes of header, body and framing)",
             ),
         ] {
             let shown = format!("{source:?}");

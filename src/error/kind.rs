@@ -25,12 +25,12 @@ use std::fmt;
 /// [`Error::outcome_unknown`](crate::Error::outcome_unknown).
 ///
 /// A refusal has a type, `group/name`. If that is missing or unknown, the HTTP status decides. A
-/// response whose body is not empty and not a JSON object comes from another server, and is
-/// `UnexpectedResponse`. So is an empty 404 or 405. A 429, a 503 and a response with the header
+/// 4xx or 5xx whose body is neither empty nor a JSON object comes from another server, and is
+/// `UnexpectedResponse`. So is an empty 404 or 405. A 429, a 503, and a 4xx or 5xx with the header
 /// `X-Files-Error-Class` are always refusals.
 ///
-/// `Display` prints a few words, such as `wrong user name or password`. The numbers are those of
-/// the C ABI and never change.
+/// `Display` prints a few words, such as `wrong user name or password`. The discriminants are the
+/// statuses of the C ABI and never change.
 ///
 /// ```
 /// # use files_session::{Error, ErrorKind};
@@ -46,7 +46,7 @@ use std::fmt;
 #[non_exhaustive]
 #[repr(i32)]
 pub enum ErrorKind {
-    /// An argument or a setting can't be used. The failed attempt sent nothing.
+    /// An argument, a setting or a proxy variable can't be used. The failed attempt sent nothing.
     InvalidInput = 1,
     /// No connection could be made: the name is unknown, the port is closed, the proxy refused.
     /// The failed attempt sent nothing.
@@ -60,8 +60,8 @@ pub enum ErrorKind {
     /// The connection broke after it was made, or the response is not valid HTTP, or its header or
     /// framing is too large.
     Transport = 5,
-    /// The response is not a valid one of the Files.com API: a redirect, another server's page, or
-    /// a success without a session.
+    /// The response is not a valid Files.com API response: a redirect, another server's page, or a
+    /// success without a session.
     UnexpectedResponse = 6,
     /// A [`Canceller`](crate::Canceller) ended the call.
     Cancelled = 7,

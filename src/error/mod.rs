@@ -22,7 +22,7 @@ use crate::input::InvalidInput;
 use crate::text::Sanitized;
 use failure::judge;
 
-/// The advice if a response is not one of the API.
+/// The advice if a response is not from the API.
 pub(crate) const IS_IT_A_SITE: &str = "is this a Files.com site?";
 
 /// Why a call failed.
@@ -89,7 +89,7 @@ impl Error {
     /// Whether the site may have carried out the request although the call failed. After a login, a
     /// session whose id was lost may then stay open until it expires, and a code may be used up.
     ///
-    /// It counts all attempts of a call. A 429 or a 5xx proves nothing, unless it is
+    /// It covers all attempts of a call. A 429 or a 5xx proves nothing, unless it is
     /// `site-disabled`: the site may have done the work before it failed.
     pub fn outcome_unknown(&self) -> bool {
         self.0.outcome_unknown
@@ -139,8 +139,7 @@ impl Error {
         error
     }
 
-    /// A response that is not a valid one of the API. `reason` completes the sentence "the response
-    /// …".
+    /// A response that is not valid for the API. `reason` completes the sentence "the response …".
     #[cold]
     pub(crate) fn unexpected(
         status: u16,
@@ -159,7 +158,7 @@ impl Error {
         };
         let message = format!(
             "the site redirects to {} (HTTP {status}), and redirects are not followed: \
-             use that address if it is the right site",
+             use its host if that is the right site",
             Sanitized(target)
         );
         let mut error = Error::responded(ErrorKind::UnexpectedResponse, status, None, message);

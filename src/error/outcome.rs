@@ -2,8 +2,8 @@
 
 use super::kind::ErrorKind;
 
-/// What is known of an attempt that failed. Whether the site may have carried it out, and whether
-/// another one may succeed, follow from it, as does what is sent again.
+/// What is known of an attempt that failed. It determines whether the site may have carried out the
+/// attempt, whether another one may succeed, and what is sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// No connection could be made, or the kept one is no longer open, so nothing was sent. Another

@@ -14,7 +14,7 @@ use super::{Server, accept_all, loopback};
 pub const LONGEST: usize = 6;
 
 /// A server at 127.0.0.1. The roots of all chains of one length have the same name, so for a client
-/// that trusts another one, only the last signature is wrong.
+/// that trusts another chain's root, only the last signature is wrong.
 pub struct Chain {
     pub root_pem: String,
     /// The size of the certificates that the server sends.

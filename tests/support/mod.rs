@@ -37,9 +37,9 @@ pub use stand_in::start as start_stand_in;
 /// A request that a server received.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Counts this server's requests, from 0.
+    /// The index among this server's requests, from 0.
     pub number: usize,
-    /// Counts this server's connections, from 0.
+    /// The index among this server's connections, from 0.
     pub connection: usize,
     /// `POST /api/rest/v1/sessions`
     pub line: String,
@@ -210,7 +210,7 @@ impl Server {
         Server::start("http", loopback(), false, reply, TcpStream::try_clone)
     }
 
-    /// The same over TLS.
+    /// Like [`with`](Server::with), over TLS.
     pub fn tls(
         config: Arc<rustls::ServerConfig>,
         reply: impl Fn(&Request) -> Reply + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! A stand-in for the Files.com session API, with one user, on a loopback port.
+//! A stand-in for the Files.com session API, with a few users, on a loopback port.
 
 #![allow(dead_code, reason = "the example uses a part of it")]
 
@@ -100,7 +100,7 @@ const API: &str = "/api/rest/v1/sessions";
 const TWO_FACTOR: [(&str, &str); 4] =
     [("2fa", "totp"), ("totp", "totp"), ("yubi", "yubi"), ("webauthn", "webauthn")];
 
-/// Starts it. The user can log in, with or without the right code. Any other login is refused.
+/// Starts it. A login that matches no mock is refused.
 pub fn start() -> MockServer {
     let server = MockServer::start();
 

@@ -37,7 +37,7 @@ impl Ca {
         Ca { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// What `Site::ca_pem` takes to trust this CA.
+    /// The PEM text for `Site::ca_pem`.
     pub fn pem(&self) -> String {
         self.certificate.pem()
     }
