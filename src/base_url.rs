@@ -16,6 +16,7 @@ pub(crate) struct BaseUrl {
     /// Scheme, host, and port unless it is the scheme's default.
     pub(crate) origin: String,
     pub(crate) host: String,
+    pub(crate) is_loopback: bool,
     /// The URL of both calls.
     pub(crate) endpoint: Uri,
 }
@@ -67,7 +68,7 @@ impl BaseUrl {
         if !is_host(&host) {
             return Err(invalid_host());
         }
-        let mut origin = format!("{scheme}://{host}");
+        let mut origin = [&*scheme, "://", &*host].concat();
         if let Some(text) = port {
             let port = text.parse::<u16>().ok().filter(|_| is_port(text)).ok_or_else(|| {
                 InvalidInput::from(format!(
@@ -77,12 +78,12 @@ impl BaseUrl {
             })?;
             // RFC 6454, section 6.2: an origin has no default port.
             if !matches!((&*scheme, port), ("https", 443) | ("http", 80)) {
-                origin = format!("{origin}:{port}");
+                origin = origin + ":" + &port.to_string();
             }
         }
         let endpoint = origin.clone() + API_PATH + "/sessions";
         let endpoint = Uri::try_from(endpoint).map_err(|_| invalid_host())?;
-        Ok(BaseUrl { origin, host, endpoint })
+        Ok(BaseUrl { is_loopback: is_loopback(&host), origin, host, endpoint })
     }
 
     /// The site in another region, as a refusal names it: a host under `files.com`, bare or as
@@ -96,10 +97,6 @@ impl BaseUrl {
 
     pub(crate) fn is_https(&self) -> bool {
         self.endpoint.scheme_str() == Some("https")
-    }
-
-    pub(crate) fn is_loopback(&self) -> bool {
-        is_loopback(&self.host)
     }
 
     /// Host, and port unless it is the scheme's default: for messages.

@@ -15,11 +15,11 @@ pub(crate) const MAX_BODY_BYTES: usize = 64 * 1024;
 pub(crate) const MAX_RECEIVED_BYTES: usize = MAX_HEADER_BYTES + 2 * MAX_BODY_BYTES;
 
 /// Holds the longest header field that can be sent.
-pub(crate) const OUTPUT_BUFFER_BYTES: usize = MAX_FIELD_BYTES + 1024;
+pub(crate) const OUTPUT_BUFFER_BYTES: usize = MAX_FIELD_BYTES + 256;
 
 /// Maximum number of bytes in one write to a connection: a request of 5 KiB, the end of a TLS
 /// handshake before it, and the overhead of TLS.
-pub(crate) const MAX_WRITE_BYTES: usize = OUTPUT_BUFFER_BYTES + 1024;
+pub(crate) const MAX_WRITE_BYTES: usize = 6 * 1024;
 
 /// Maximum length of a session id or `User-Agent`, in bytes.
 pub(crate) const MAX_FIELD_BYTES: usize = 4 * 1024;

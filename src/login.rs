@@ -147,12 +147,13 @@ impl<'a> Login<'a> {
         }
         let mut json = Vec::with_capacity(length);
         for (name, value) in set() {
-            json.push(if json.is_empty() { b'{' } else { b',' });
-            // Writing to a vector can't fail.
-            let _ = write!(json, "\"{name}\":\"");
+            json.extend_from_slice(if json.is_empty() { b"{\"" } else { b",\"" });
+            json.extend_from_slice(name.as_bytes());
+            json.extend_from_slice(b"\":\"");
             for byte in value {
                 match byte {
                     b'"' | b'\\' => json.extend_from_slice(&[b'\\', byte]),
+                    // Writing to a vector can't fail.
                     0..0x20 => drop(write!(json, "\\u{byte:04x}")),
                     _ => json.push(byte),
                 }

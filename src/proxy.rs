@@ -30,7 +30,7 @@ impl ProxyChoice {
         allow_http: bool,
     ) -> Result<Option<Proxy>, InvalidInput> {
         let proxy = match self {
-            ProxyChoice::Environment if site.is_loopback() => None,
+            ProxyChoice::Environment if site.is_loopback => None,
             ProxyChoice::Environment => from_environment(site, |name| env::var_os(name))?,
             ProxyChoice::Setting(proxy) => proxy.clone(),
         };

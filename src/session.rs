@@ -109,9 +109,9 @@ impl Session {
     /// [`Login::answer`]), `InvalidCredentials`, `OtpIncorrect` and `LockedOut`; see
     /// [`ErrorKind`](crate::ErrorKind).
     pub fn login(site: &Site, login: &Login) -> Result<Session, Error> {
-        let asked_by = login.asked_by.cloned();
-        let site = asked_by.map_or_else(|| site.clone(), |address| site.with_base_url(address));
-        let (response, site, connection) = call(&site, &Request::login(login)?, None)?;
+        let asked_by = login.asked_by.map(|address| site.with_base_url(address.clone()));
+        let site = asked_by.as_ref().unwrap_or(site);
+        let (response, site, connection) = call(site, &Request::login(login)?, None)?;
         let mut session = Session::read(&mut response.json_object()?, site);
         if !is_session_id(&session.id) {
             let is_missing = session.id.is_empty();

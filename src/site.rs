@@ -222,7 +222,7 @@ impl Site {
                  enable its feature rustls, platform-verifier or native-tls",
             ));
         }
-        if !self.base_url.is_https() && !self.base_url.is_loopback() && !self.allow_http {
+        if !self.base_url.is_https() && !self.base_url.is_loopback && !self.allow_http {
             return Err(InvalidInput::from(format!(
                 "plain http would send a password or session id to {} unencrypted: \
                  use https, or set allow_http if that is intended",
