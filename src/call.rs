@@ -57,7 +57,8 @@ pub(crate) fn call(
             may_have_succeeded |= is_broken;
             continue;
         }
-        if may_have_succeeded && error.api().is_some_and(ApiError::is_session_gone) {
+        let is_gone = request.is_idempotent() && error.api().is_some_and(ApiError::is_session_gone);
+        if may_have_succeeded && is_gone {
             return Ok((Response::default(), site, connection));
         }
         may_have_succeeded |= error.outcome().is_unknown();

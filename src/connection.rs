@@ -119,7 +119,7 @@ impl Connector<()> for SessionConnector {
 }
 
 /// The peer has closed the connection.
-fn closed() -> Error {
+pub(crate) fn closed() -> Error {
     io::Error::from(io::ErrorKind::UnexpectedEof).into()
 }
 

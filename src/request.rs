@@ -65,10 +65,9 @@ impl Request {
         let response = result.and_then(|response| Response::read(response, wants_body));
         let failed = |error| {
             let is_sent = connection.is_sent();
-            let host = base_url.authority();
             let proxy =
                 agent.config().proxy().map(|proxy| format!("{}:{}", proxy.host(), proxy.port()));
-            Error::failed(error, &Context { host, proxy, is_sent, deadline })
+            Error::failed(error, &Context { host: base_url.authority(), proxy, is_sent, deadline })
         };
         response.map_err(failed)?.into_result()
     }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use miniserde::json::{self as miniserde_json, Array, Object, Value};
 use ureq::Body;
-use ureq::http::{HeaderMap, StatusCode};
+use ureq::http::{HeaderMap, StatusCode, header};
 
+use crate::connection::closed;
 use crate::error::{ApiError, Error, ErrorKind, IS_IT_A_SITE, TwoFactor};
 use crate::json::{self, FromValue, take, take_nonempty};
 use crate::limits::{MAX_BODY_BYTES, MAX_TIMEOUT};
@@ -47,12 +48,18 @@ impl Response {
         let limit = MAX_BODY_BYTES + 1;
         let length = body.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(limit));
         response.body.reserve(length.min(limit));
+        let is_until_close = body.content_length().is_none()
+            && !response.headers.contains_key(header::TRANSFER_ENCODING);
         let result = body.into_reader().take(limit as u64).read_to_end(&mut response.body);
         if response.body.starts_with(b"\xef\xbb\xbf") {
             response.body.drain(..3);
         }
+        // Without a length, ureq takes a broken connection for the end of the body.
+        let text = response.body.trim_ascii();
+        let is_cut = is_until_close && text.starts_with(b"{") && !text.ends_with(b"}");
         match result {
             Err(error) if head.status.is_success() => Err(error.into()),
+            Ok(length) if head.status.is_success() && is_cut && length < limit => Err(closed()),
             _ => Ok(response),
         }
     }
@@ -112,7 +119,8 @@ impl Response {
             .or_else(|| take_nonempty(&mut first, "instance"))
             .or_else(|| self.owned(REQUEST_ID));
         refusal.retry_after = self.retry_after();
-        if let Some(data) = take(&mut body, "data").or_else(|| take(&mut first, "data")) {
+        let data = take(&mut body, "data").filter(|data: &Object| !data.is_empty());
+        if let Some(data) = data.or_else(|| take(&mut first, "data")) {
             add_data(&mut refusal, data);
         }
         let kind = ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status);
@@ -216,7 +224,9 @@ fn add_data(refusal: &mut ApiError, mut data: Object) {
 /// The target of a redirect, without the parts that may contain a secret.
 fn without_secrets(location: &str) -> String {
     let target = location.split(['?', '#']).next().unwrap_or_default();
-    let (scheme, rest) = target.split_at(target.find("//").map_or(0, |start| start + 2));
+    // A host follows `//` at the start or after a scheme.
+    let start = target.find("//").filter(|start| !target[..*start].contains('/'));
+    let (scheme, rest) = target.split_at(start.map_or(0, |start| start + 2));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{scheme}{host}{path}")

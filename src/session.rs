@@ -113,14 +113,12 @@ impl Session {
         let site = asked_by.as_ref().unwrap_or(site);
         let (response, site, connection) = call(site, &Request::login(login)?, None)?;
         let mut session = Session::read(&mut response.json_object()?, site);
+        if session.id.is_empty() {
+            return Err(response.unexpected("has no session id"));
+        }
         if !is_session_id(&session.id) {
-            let is_missing = session.id.is_empty();
-            let invalid = "has a session id that is longer than 4 KiB, or not a valid header value";
-            return Err(response.unexpected(if is_missing {
-                "has no session id"
-            } else {
-                invalid
-            }));
+            let reason = "has a session id that is longer than 4 KiB, or not a valid header value";
+            return Err(response.unexpected(reason));
         }
         session.connection = Arc::new(Mutex::new(Some(connection)));
         Ok(session)

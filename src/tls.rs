@@ -48,7 +48,7 @@ impl Tls {
     pub(crate) fn from_pem(pem: &[u8]) -> Result<Tls, InvalidInput> {
         let invalid = |reason| Err(InvalidInput::new(reason));
         let mut certificates = Vec::new();
-        for item in parse_pem(pem) {
+        for item in parse_pem(pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(pem)) {
             match item {
                 Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
                 Ok(_) => return invalid("ca_pem has a private key: give certificates only"),
@@ -127,6 +127,7 @@ mod tests {
         let no_certificate = "it must be the PEM text, not a file name";
         for (pem, message) in [
             (certificate.clone(), ""),
+            (format!("\u{feff}{certificate}"), ""),
             (format!("text\n{certificate}more text\n{}", block("X509 CRL")), ""),
             (format!("{}{certificate}", block("DH PARAMETERS")), ""),
             (String::new(), no_certificate),

@@ -180,6 +180,7 @@ fn no_redirect_is_followed() {
             format!("{}/api/rest/v1/sessions", elsewhere.url()),
             "/other".into(),
             "//x".into(),
+            "/x//a@b".into(),
             "https://münchen.example/".into(),
         ] {
             let header = format!("Location: {target}\r\n");

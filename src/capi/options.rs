@@ -138,11 +138,8 @@ impl Options {
 
 /// Rejects a login without credentials.
 pub(super) fn require_credentials(login: Login) -> Result<Login, Error> {
-    if login.has_credentials() {
-        Ok(login)
-    } else {
-        Err(invalid_argument("password", "is NULL, but required"))
-    }
+    let login = Some(login).filter(Login::has_credentials);
+    login.ok_or_else(|| invalid_argument("password", "is NULL, but required"))
 }
 
 /// # Safety
