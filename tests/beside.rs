@@ -38,7 +38,6 @@ fn features_that_another_crate_enables_change_nothing() {
         .args(["run", "--quiet", "--locked", "--package=beside"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("SSL_CERT_FILE", ca_file)
-        .env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("beside"))
         .env("HTTP_URL", http.url())
         .env("HTTPS_URL", https.url())
         .env("CA_PEM", ca.pem())

@@ -44,6 +44,7 @@ fn an_error_says_what_is_known() {
         let body = format!(r#"{{"type":"{error_type}"}}"#);
         Server::new([Reply::json(status, body)]).site()
     };
+    let disabled = |status| typed(status, "service-unavailable/site-disabled");
     let sends = |reply: Reply| Server::new([reply.then_close()]).site();
     let created = |body: &str| Reply::http(201, "", body);
     let cut = |length| sends(Reply::raw(format!("HTTP/1.1 201 C\r\n{length}\r\n{{\"id\":\"x\"")));
@@ -84,20 +85,8 @@ fn an_error_says_what_is_known() {
         ("500", sends(Reply::json(500, "{}")), ServiceUnavailable, true, true),
         ("a typed 422", typed(422, "rate-limited/too-many-requests"), RateLimited, true, true),
         ("another", typed(422, "service-unavailable/x"), ServiceUnavailable, true, true),
-        (
-            "a disabled site",
-            typed(422, "service-unavailable/site-disabled"),
-            SiteConfiguration,
-            false,
-            false,
-        ),
-        (
-            "a disabled site's 503",
-            typed(503, "service-unavailable/site-disabled"),
-            SiteConfiguration,
-            false,
-            false,
-        ),
+        ("a disabled site", disabled(422), SiteConfiguration, false, false),
+        ("a disabled site's 503", disabled(503), SiteConfiguration, false, false),
         ("a refusal", typed(401, "not-authenticated/locked-out"), LockedOut, false, false),
         ("a 408", sends(Reply::json(408, "{}")), BadRequest, false, false),
     ] {

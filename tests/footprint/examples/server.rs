@@ -9,7 +9,7 @@ use std::{env, fs, thread};
 use rustls::{ServerConnection, StreamOwned};
 
 #[allow(dead_code)]
-#[path = "../../../support/tls.rs"]
+#[path = "../../support/tls.rs"]
 mod tls;
 
 const SESSION: &str = r#"{"id":"60525f92e859c4c3d74cb02fd176b1525901b525","language":"en","login_token":"@tok-randomcode","login_token_domain":"https://mysite.files.com","max_dir_listing_size":1,"multiple_regions":true,"read_only":true,"root_path":"","sftp_insecure_ciphers":true,"site_id":1,"ssl_required":true,"tls_disabled":true,"two_factor_setup_needed":true,"allowed_2fa_method_sms":true,"allowed_2fa_method_totp":true,"allowed_2fa_method_u2f":true,"allowed_2fa_method_yubi":true,"use_provided_modified_at":true,"windows_mode_ftp":true}"#;
