@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use support::tls::{Ca, VALID};
-use support::{Reply, Server, accept_all, not_tested, stand_in};
+use support::{Reply, Server, accept_all, not_tested, stand_in, without_cargo_variables};
 
 #[test]
 fn features_that_another_crate_enables_change_nothing() {
@@ -34,7 +34,7 @@ fn features_that_another_crate_enables_change_nothing() {
     let ca_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("beside.pem");
     fs::write(&ca_file, ca.pem()).unwrap();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo
+    without_cargo_variables(&mut cargo)
         .args(["run", "--quiet", "--locked", "--package=beside"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("SSL_CERT_FILE", ca_file)

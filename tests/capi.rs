@@ -22,7 +22,8 @@ use regex::Regex;
 use support::chain::{Chain, LONGEST, https_proxy};
 use support::tls::{Ca, VALID};
 use support::{
-    Reply, Server, accept_all, closed_port, not_tested, stand_in, start_stand_in, without_proxies,
+    Reply, Server, accept_all, closed_port, not_tested, stand_in, start_stand_in,
+    without_cargo_variables, without_proxies,
 };
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -40,6 +41,7 @@ fn out() -> PathBuf {
 fn shell(line: &str) -> Command {
     let mut shell = Command::new("sh");
     shell.args(["-e", "-c", line]).current_dir(ROOT).env_remove("RUSTFLAGS");
+    without_cargo_variables(&mut shell);
     shell
 }
 

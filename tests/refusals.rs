@@ -52,7 +52,7 @@ fn an_error_says_what_is_known() {
         let proxy = Server::new([Reply::raw(reply).then_close()]);
         Site::new("http://mysite.test.invalid").allow_http().proxy(&proxy.url())
     };
-    let second = Duration::from_secs(1);
+    let (large, second) = (format!("X: {}\r\n", "x".repeat(20_000)), Duration::from_secs(1));
     let silent = || Server::new([Reply::nothing().then_silence()]).site().timeout(second);
     let closed = closed_port();
     for (what, site, kind, outcome_unknown, is_transient) in [
@@ -64,13 +64,7 @@ fn an_error_says_what_is_known() {
         ("silence", silent(), Timeout, true, true),
         ("a break", sends(Reply::nothing()), Transport, true, true),
         ("no HTTP", sends(Reply::raw("SSH-2.0\r\n\r\n")), Transport, true, true),
-        (
-            "a large header",
-            sends(Reply::http(201, &format!("X: {}\r\n", "x".repeat(20_000)), "")),
-            Transport,
-            true,
-            true,
-        ),
+        ("a large header", sends(Reply::http(201, &large, "")), Transport, true, true),
         ("a broken success", cut("Content-Length: 99\r\n"), Transport, true, true),
         ("one without a length", cut(""), Transport, true, true),
         ("no session", sends(created("{}")), UnexpectedResponse, true, false),
@@ -234,19 +228,12 @@ mod regions {
     #[test]
     fn only_a_mismatch_that_names_a_host_under_files_com_is_followed() {
         use ErrorKind::*;
-        let eu = "X-Files-Host: eu.files.com\r\n";
+        let (eu, plain) = ("X-Files-Host: eu.files.com\r\n", "http://eu.files.com");
         let other = r#"{"type":"not-authorized/x"}"#.to_owned();
         for (status, headers, body, kind, error_type, host) in [
             // A host that the caller must decide on, or none.
             (401, eu, with_data("files.example.com"), RegionMismatch, TYPE, "files.example.com"),
-            (
-                401,
-                "",
-                with_data("http://eu.files.com"),
-                RegionMismatch,
-                TYPE,
-                "http://eu.files.com",
-            ),
+            (401, "", with_data(plain), RegionMismatch, TYPE, plain),
             (403, "", TEXT.to_owned(), RegionMismatch, "", ""),
             // Not a mismatch: the header means nothing.
             (403, eu, other, NotAuthorized, "not-authorized/x", ""),

@@ -386,6 +386,16 @@ pub fn without_proxies(command: &mut Command) -> &mut Command {
     command
 }
 
+/// Removes the variables that cargo sets for a test. A build that a test runs would otherwise run
+/// ring's build script again, which depends on them.
+pub fn without_cargo_variables(command: &mut Command) -> &mut Command {
+    let is_set = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars().filter(|(name, _)| is_set(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// Runs the body of a test in another process of this binary, with these variables. Returns what it
 /// printed. `before` is a program that prepares the process and then runs the rest of its arguments.
 #[track_caller]
