@@ -119,12 +119,11 @@ fn program(source: impl AsRef<Path>) -> PathBuf {
     program
 }
 
-/// Runs a documented build, without optimisation, in the target directory of the tests: it is
-/// faster. Returns that directory.
-fn debug_build(pattern: &str) -> &'static Path {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+/// Runs a documented build, but without optimisation, which is faster. Returns its target directory.
+fn debug_build(pattern: &str) -> PathBuf {
+    let target = out().join("debug");
     let line = documented(NOTES, pattern).replace("--release ", "");
-    run(shell(&line).env("CARGO_TARGET_DIR", target));
+    run(shell(&line).env("CARGO_TARGET_DIR", &target));
     target
 }
 
