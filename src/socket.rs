@@ -348,4 +348,18 @@ mod tests {
         assert_eq!(socket.buffers.input(), b"response");
         assert_eq!(handle.state().phase, Phase::Sent);
     }
+
+    #[test]
+    fn a_request_that_is_given_up_is_not_sent_later() {
+        for (phase, sent) in [(Phase::Requesting, ""), (Phase::Handshake, "collected")] {
+            let (listener, handle, mut socket) = connected(Duration::from_secs(60));
+            let mut peer = listener.accept().unwrap().0;
+            socket.collected = b"collected".to_vec();
+            handle.enter(phase);
+            drop(socket);
+            let mut received = String::new();
+            peer.read_to_string(&mut received).unwrap();
+            assert_eq!(received, sent, "{phase:?}");
+        }
+    }
 }

@@ -22,7 +22,7 @@ use regex::Regex;
 use support::chain::{Chain, LONGEST, https_proxy};
 use support::tls::{Ca, VALID};
 use support::{
-    Reply, Server, accept_all, closed_port, not_tested, stand_in, start_stand_in,
+    Reply, Server, accept_all, closed_port, not_tested, small_listener, stand_in, start_stand_in,
     without_cargo_variables, without_proxies,
 };
 
@@ -403,9 +403,8 @@ fn the_options_arrive() {
 /// A Rust program ignores SIGPIPE, a C program ends by it.
 #[test]
 fn a_write_to_a_broken_connection_raises_no_signal() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // Most of the request doesn't fit into the buffers.
-    socket2::SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
+    let listener = small_listener();
     let url = format!("base_url=http://{}", listener.local_addr().unwrap());
     thread::spawn(move || {
         for stream in listener.incoming() {

@@ -6,6 +6,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
@@ -17,7 +18,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use files_session::{Canceller, ErrorKind, Login, Session, Site};
-use support::{LOGIN, LOGOUT, Server, accept_all, closed_port, in_child, login, not_tested};
+use support::{
+    LOGIN, LOGOUT, Server, accept_all, closed_port, in_child, login, not_tested, small_listener,
+};
 
 /// How soon a call ends on a busy machine, after its limit or its cancellation.
 const SOON: Duration = Duration::from_secs(5);
@@ -114,6 +117,7 @@ fn silent(address: SocketAddr) -> (TcpListener, Vec<TcpStream>) {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
     socket.bind(&address.into()).unwrap();
     socket.listen(0).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
     let mut backlog = Vec::new();
     while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
         backlog.push(stream);
@@ -245,8 +249,7 @@ fn a_name_server_that_answers_for_one_family_only_costs_time_but_no_failure() {
 
 /// A site that accepts connections, but receives no more than a small buffer holds.
 fn that_does_not_read() -> (TcpListener, Site) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket2::SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
+    let listener = small_listener();
     let site = site("127.0.0.1", listener.local_addr().unwrap().port());
     (listener, site)
 }
@@ -312,6 +315,25 @@ fn a_lookup_can_be_cancelled() {
             }
         }
         assert!(names.try_iter().all(|asked| asked != "later.test"));
+    });
+}
+
+/// The number of packets with data that were sent in this namespace.
+fn data_packets() -> u64 {
+    let counts = fs::read_to_string("/proc/self/net/netstat").unwrap();
+    let [names, values] = [0, 1].map(|n| counts.lines().nth(n).unwrap().split_whitespace());
+    let found = names.zip(values).find(|(name, _)| *name == "TCPOrigDataSent");
+    found.unwrap().1.parse().unwrap()
+}
+
+#[test]
+fn a_request_of_5_kib_leaves_in_one_packet() {
+    in_network("a_request_of_5_kib_leaves_in_one_packet", "", "", || {
+        let (password, server) = ("x".repeat(4700), Server::with(accept_all));
+        let session = Session::login(&server.site(), &Login::new("username", &password)).unwrap();
+        // The request and the response. No other packets have been sent in this namespace.
+        assert_eq!(data_packets(), 2);
+        session.logout().unwrap();
     });
 }
 
@@ -382,8 +404,13 @@ fn the_last_address_gets_all_the_time_and_silent_ones_are_tried_again() {
             // In the first name, both are silent. In the second, the other one refuses.
             let _other = (name == "late.test").then(|| silent(([127, 0, 0, 3], port).into()));
             let call = thread::spawn(move || LOGIN(&site(name, port)));
-            // Longer than the first round.
-            thread::sleep(Duration::from_millis(2500));
+            // The second round is not over yet.
+            let (start, mut attempts) = (Instant::now(), BTreeSet::new());
+            while start.elapsed() < Duration::from_millis(3500) {
+                attempts.extend(connecting());
+                thread::sleep(Duration::from_millis(10));
+            }
+            assert_eq!(attempts.len(), if name == "late.test" { 3 } else { 2 }, "{name}");
             drop(backlog);
             let _server = Server::on(listener, accept_all);
             call.join().unwrap().unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -396,14 +423,18 @@ fn if_all_addresses_fail_the_first_failure_is_reported() {
     let test = "if_all_addresses_fail_the_first_failure_is_reported";
     let hosts = "2001:db9::1 first.test\n10.99.0.1 first.test\n\
                  2001:db9::1 silent-last.test\n10.99.0.2 silent-last.test\n\
-                 2001:db8::2 silent-first.test\n10.99.0.1 silent-first.test\n";
+                 2001:db8::2 silent-first.test\n10.99.0.1 silent-first.test\n\
+                 10.99.0.2 silent.test\n";
     in_network(test, hosts, FAILING, || {
-        for (name, kind, text) in [
-            ("first.test", ErrorKind::Connect, "(Permission denied (os error 13))"),
-            ("silent-last.test", ErrorKind::Connect, "(Permission denied (os error 13))"),
-            ("silent-first.test", ErrorKind::Timeout, "within 1.5s (connect_timeout)"),
+        fs::write("/proc/sys/net/ipv4/tcp_syn_retries", "1").unwrap();
+        for (name, limit, kind, text) in [
+            ("first.test", 1500, ErrorKind::Connect, "(Permission denied (os error 13))"),
+            ("silent-last.test", 1500, ErrorKind::Connect, "(Permission denied (os error 13))"),
+            ("silent-first.test", 1500, ErrorKind::Timeout, "within 1.5s (connect_timeout)"),
+            // The system's own limit, 3 s.
+            ("silent.test", 60_000, ErrorKind::Connect, "(Connection timed out (os error 110))"),
         ] {
-            let limit = Duration::from_millis(1500);
+            let limit = Duration::from_millis(limit);
             let error = LOGIN(&site(name, 1).connect_timeout(limit)).unwrap_err();
             assert_eq!(error.kind(), kind, "{name}: {error}");
             assert!(error.to_string().contains(text), "{name}: {error}");
@@ -424,7 +455,7 @@ fn addresses_without_a_host_cost_no_more_than_the_limit() {
         let canceller = Canceller::new();
         let cancelled = site("site.test", 80).canceller(&canceller);
         let call = thread::spawn(move || LOGIN(&cancelled));
-        while !is_connecting() {
+        while connecting().is_empty() {
             thread::yield_now();
         }
         let start = Instant::now();
@@ -436,11 +467,11 @@ fn addresses_without_a_host_cost_no_more_than_the_limit() {
     });
 }
 
-/// Whether this process waits for the answer to a SYN.
-fn is_connecting() -> bool {
+/// The inodes of the sockets that wait for the answer to a SYN.
+fn connecting() -> Vec<String> {
     let sockets = fs::read_to_string("/proc/self/net/tcp").unwrap();
-    let is_syn_sent = |line: &str| line.split_whitespace().nth(3) == Some("02");
-    sockets.lines().any(is_syn_sent)
+    let columns = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    columns.filter(|columns| columns[3] == "02").map(|columns| columns[9].to_owned()).collect()
 }
 
 #[test]

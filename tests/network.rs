@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use files_session::{Error, ErrorKind, Login, Session, Site};
 #[cfg(target_os = "linux")]
 use support::in_child;
-use support::{Call, LOGIN, LOGOUT, Reply, Server, accept_all, closed_port, login, not_tested};
+use support::{
+    Call, LOGIN, LOGOUT, Reply, Server, accept_all, closed_port, login, not_tested, small_listener,
+};
 
 /// The time limit of the tests that exceed one.
 const LIMIT: Duration = Duration::from_millis(1500);
@@ -62,15 +64,6 @@ fn the_limit_holds_if_the_response_drips() {
     let body = Reply::pieces([vec![header.as_bytes()], vec![b"{"; 999]].concat());
     let server = Server::new([body.slowly(Duration::from_millis(200))]);
     login_ends_in_time(server.site(), &login());
-}
-
-/// A listener whose connections have a small receive buffer.
-fn small_listener() -> TcpListener {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    socket.set_recv_buffer_size(1).unwrap();
-    socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    socket.listen(16).unwrap();
-    socket.into()
 }
 
 /// A password that makes the login exactly 64 KiB long.
@@ -439,31 +432,6 @@ fn a_response_may_be_144_kib_long_with_its_framing() {
 }
 
 // Packets
-
-#[test]
-fn a_request_of_5_kib_leaves_in_one_write() {
-    let password = "x".repeat(4700);
-    for (login, length) in [(login(), 0), (Login::new("u", &password), 4900)] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let site = Site::new(&format!("http://{}", listener.local_addr().unwrap()));
-        let server = thread::spawn(move || {
-            let mut stream = listener.accept().unwrap().0;
-            ["HTTP/1.1 201 S\r\nContent-Length: 10\r\n\r\n{\"id\":\"i\"}", "HTTP/1.1 204 S\r\n\r\n"]
-                .map(|response| {
-                    // What one write sends over loopback, one read receives.
-                    let mut received = vec![0; 65_536];
-                    let n = stream.read(&mut received).unwrap();
-                    received.truncate(n);
-                    stream.write_all(response.as_bytes()).unwrap();
-                    received
-                })
-        });
-        Session::login(&site, &login).unwrap().logout().unwrap();
-        let [post, delete] = server.join().unwrap();
-        assert!(post.ends_with(b"\"}") && post.len() > length, "{} bytes", post.len());
-        assert!(delete.starts_with(b"DELETE") && delete.ends_with(b"\r\n\r\n"));
-    }
-}
 
 #[cfg(unix)]
 #[test]

@@ -126,7 +126,7 @@ fn a_loopback_host_never_uses_the_environments_proxy() {
     let server = Server::with(accept_all);
     let proxy = refusing_proxy();
     let variables = |value: &str| {
-        let names = PROXY_VARIABLES.into_iter();
+        let names = PROXY_VARIABLES.split(' ');
         let names = names.filter(|name| !name.eq_ignore_ascii_case("no_proxy"));
         names.map(|name| (name, value.to_owned())).collect::<Vec<_>>()
     };

@@ -20,12 +20,7 @@ fn api(reply: Reply) -> ApiError {
 #[test]
 fn a_refusal_has_the_kind_of_its_type_or_its_status() {
     for (status, body, kind, error_type) in [
-        (
-            401,
-            r#"{"type":"not-authenticated/locked-out"}"#,
-            ErrorKind::LockedOut,
-            Some("not-authenticated/locked-out"),
-        ),
+        (401, r#"{"type":"x/locked-out"}"#, ErrorKind::LockedOut, Some("x/locked-out")),
         (403, r#"{"type":"new-group/x"}"#, ErrorKind::NotAuthorized, Some("new-group/x")),
         (404, "{}", ErrorKind::NotFound, None),
     ] {

@@ -337,22 +337,33 @@ fn bytes_after_an_https_proxys_response_are_not_the_response_to_the_request() {
 
 #[test]
 fn a_tls_record_that_arrives_with_the_handshake_is_not_taken_for_the_response() {
-    let ca = Ca::new();
-    let mut config = Arc::unwrap_or_clone(ca.server("127.0.0.1", VALID));
-    // Sends data before the handshake has ended.
-    config.send_half_rtt_data = true;
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let site = Site::new(&format!("https://{}", listener.local_addr().unwrap())).ca_pem(&ca.pem());
-    let server = thread::spawn(move || {
-        let mut tls = ServerConnection::new(Arc::new(config)).unwrap();
-        tls.writer().write_all(created().as_bytes()).unwrap();
-        let mut stream = StreamOwned::new(tls, listener.accept().unwrap().0);
-        read_request(&mut stream)
-    });
-    let error = Session::login(&site, &login()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Connect, "{error:#?}");
-    assert!(error.to_string().contains("sent data before it got a request"), "{error}");
-    assert_eq!(server.join().unwrap(), None);
+    // Without data, the record is a close_notify.
+    for (data, kind, text) in [
+        (created(), ErrorKind::Connect, "sent data before it got a request"),
+        (String::new(), ErrorKind::Transport, "nothing was sent"),
+    ] {
+        let ca = Ca::new();
+        let mut config = Arc::unwrap_or_clone(ca.server("127.0.0.1", VALID));
+        // Sends data before the handshake has ended.
+        config.send_half_rtt_data = true;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let tls = ServerConnection::new(Arc::new(config)).unwrap();
+            let mut stream = StreamOwned::new(tls, listener.accept().unwrap().0);
+            stream.conn.read_tls(&mut stream.sock).unwrap();
+            stream.conn.process_new_packets().unwrap();
+            if data.is_empty() {
+                stream.conn.send_close_notify();
+            }
+            send_corked(&mut stream, &[&data]).unwrap();
+            read_request(&mut stream)
+        });
+        let error = Session::login(&Site::new(&url).ca_pem(&ca.pem()), &login()).unwrap_err();
+        assert_eq!(error.kind(), kind, "{error:#?}");
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(server.join().unwrap(), None);
+    }
 }
 
 #[test]

@@ -341,6 +341,13 @@ pub fn accept_all(request: &Request) -> Reply {
     if request.line.starts_with("POST") { Reply::session() } else { Reply::no_content() }
 }
 
+/// A loopback listener whose connections have a small receive buffer.
+pub fn small_listener() -> TcpListener {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket2::SockRef::from(&listener).set_recv_buffer_size(1).unwrap();
+    listener
+}
+
 /// A loopback port that is reserved, but refuses connections.
 pub struct ClosedPort {
     pub addr: SocketAddr,
@@ -367,20 +374,12 @@ impl ClosedPort {
 }
 
 /// The variables that name a proxy or exceptions.
-pub const PROXY_VARIABLES: [&str; 8] = [
-    "ALL_PROXY",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "all_proxy",
-    "https_proxy",
-    "http_proxy",
-    "no_proxy",
-];
+pub const PROXY_VARIABLES: &str = "ALL_PROXY HTTPS_PROXY HTTP_PROXY NO_PROXY \
+                                   all_proxy https_proxy http_proxy no_proxy";
 
 /// Removes the machine's proxies from a program's environment.
 pub fn without_proxies(command: &mut Command) -> &mut Command {
-    for name in PROXY_VARIABLES {
+    for name in PROXY_VARIABLES.split(' ') {
         command.env_remove(name);
     }
     command
