@@ -123,7 +123,10 @@ pub(super) unsafe fn free<T>(pointer: *mut T) {
 #[cfg(test)]
 mod tests {
     use super::super::PANIC;
-    use super::super::getters::{files_session_error_message, files_session_error_status};
+    use super::super::getters::{
+        files_session_error_is_transient, files_session_error_message,
+        files_session_error_outcome_unknown, files_session_error_status,
+    };
     use super::*;
 
     #[test]
@@ -133,6 +136,8 @@ mod tests {
         unsafe {
             assert_eq!(call(&raw mut error, &mut || panic!("on purpose")), PANIC);
             assert_eq!(files_session_error_status(error), PANIC);
+            assert_eq!(files_session_error_outcome_unknown(error), 1);
+            assert_eq!(files_session_error_is_transient(error), 0);
             let message = CStr::from_ptr(files_session_error_message(error)).to_str().unwrap();
             assert_eq!(message, "internal error in files-session (on purpose): please report it");
             free(error);
