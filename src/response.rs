@@ -589,7 +589,7 @@ mod tests {
             (
                 refused(301, "Location: https://user:pw@other.example/a?token=secret#b\r\n", ""),
                 "the site redirects to https://other.example/a (HTTP 301), and redirects are not \
-                 followed: use its host if that is the right site",
+                 followed: use that host if it is the right site",
             ),
             (
                 refused(302, "", ""),

@@ -158,7 +158,7 @@ impl Error {
         };
         let message = format!(
             "the site redirects to {} (HTTP {status}), and redirects are not followed: \
-             use its host if that is the right site",
+             use that host if it is the right site",
             Sanitized(target)
         );
         let mut error = Error::responded(ErrorKind::UnexpectedResponse, status, None, message);
