@@ -193,8 +193,8 @@ typedef struct files_session_options {
     /** Certificates to trust instead of the default ones, as PEM text (not a file name), for a
      * private certificate authority. Text around the blocks and blocks of other kinds are skipped,
      * but a private key is FILES_SESSION_INVALID_INPUT. "system": the system's roots (feature
-     * platform-verifier or native-tls). NULL: the built-in roots, or the system's with native-tls.
-     * */
+     * platform-verifier, or native-tls without rustls). NULL: the built-in roots, or the system's
+     * with native-tls alone. */
     const char *ca_pem;
     /** A proxy, such as "http://user:password@proxy.example:3128". "": none. NULL: the
      * environment's. */

@@ -107,7 +107,7 @@ fn parse(name: &'static str, address: &str) -> Result<Proxy, InvalidInput> {
         return Err(not_an_address());
     }
     let (host, port) = base_url::split_authority(authority);
-    if !base_url::is_host(host.strip_suffix('.').unwrap_or(host)) {
+    if !base_url::is_host(host) {
         return Err(not_an_address());
     }
     if !port.is_none_or(base_url::is_port) {
@@ -178,7 +178,6 @@ mod tests {
             (&[("all_proxy", "HTTP://a")], "a:80", "a:80"),
             (&[("all_proxy", "http://u:p@a:1/")], "a:1", "a:1"),
             (&[("all_proxy", "a:1/")], "a:1", "a:1"),
-            (&[("all_proxy", "a.:1")], "a.:1", "a.:1"),
             (&[("all_proxy", "http://[::1]:1")], "[::1]:1", "[::1]:1"),
             (&[("all_proxy", "https://a")], HTTPS_PROXY, HTTPS_PROXY),
             (&[("all_proxy", "a:1"), ("no_proxy", "x, files.com")], "none", "none"),

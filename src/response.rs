@@ -54,7 +54,8 @@ impl Response {
         if response.body.starts_with(b"\xef\xbb\xbf") {
             response.body.drain(..3);
         }
-        // Without a length, ureq takes a broken connection for the end of the body.
+        // Without a length, ureq takes a broken connection for the end of the body. Only an object
+        // that has no end shows that.
         let text = response.body.trim_ascii();
         let is_cut = is_until_close && text.starts_with(b"{") && !text.ends_with(b"}");
         match result {
@@ -119,8 +120,7 @@ impl Response {
             .or_else(|| take_nonempty(&mut first, "instance"))
             .or_else(|| self.owned(REQUEST_ID));
         refusal.retry_after = self.retry_after();
-        let data = take(&mut body, "data").filter(|data: &Object| !data.is_empty());
-        if let Some(data) = data.or_else(|| take(&mut first, "data")) {
+        if let Some(data) = take(&mut body, "data").or_else(|| take(&mut first, "data")) {
             add_data(&mut refusal, data);
         }
         let kind = ErrorKind::from_refusal(refusal.error_type.as_deref(), refusal.status);
@@ -589,7 +589,7 @@ mod tests {
             (
                 refused(301, "Location: https://user:pw@other.example/a?token=secret#b\r\n", ""),
                 "the site redirects to https://other.example/a (HTTP 301), and redirects are not \
-                 followed: use that host if it is the right site",
+                 followed: if that is the right site, use its scheme and host",
             ),
             (
                 refused(302, "", ""),

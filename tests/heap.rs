@@ -78,8 +78,7 @@ fn no_password_is_left_in_freed_memory() {
     let found = passwords_freed_by(|| drop(PASSWORD.to_owned()));
     assert_eq!(found, 1, "the allocator finds what is freed");
 
-    // Longer than a write.
-    let long = PASSWORD.to_owned() + &"x".repeat(9000);
+    let long = PASSWORD.to_owned() + &"x".repeat(9000); // longer than a write
     let login = Login::new("username", PASSWORD).otp(PASSWORD).partial_session_id(&long);
     for site in sites(|request| match request.number % 4 {
         0 => Reply::session(),

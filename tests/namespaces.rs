@@ -407,7 +407,8 @@ fn the_last_address_gets_all_the_time_and_silent_ones_are_tried_again() {
             // The second round is not over yet.
             let (start, mut attempts) = (Instant::now(), BTreeSet::new());
             while start.elapsed() < Duration::from_millis(3500) {
-                attempts.extend(connecting());
+                // The address that refuses may be seen, too.
+                attempts.extend(connecting().into_iter().filter(|s| !s.starts_with("0400007F")));
                 thread::sleep(Duration::from_millis(10));
             }
             assert_eq!(attempts.len(), if name == "late.test" { 3 } else { 2 }, "{name}");
@@ -467,11 +468,11 @@ fn addresses_without_a_host_cost_no_more_than_the_limit() {
     });
 }
 
-/// The inodes of the sockets that wait for the answer to a SYN.
+/// The remote addresses and inodes of the sockets that wait for the answer to a SYN.
 fn connecting() -> Vec<String> {
     let sockets = fs::read_to_string("/proc/self/net/tcp").unwrap();
     let columns = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    columns.filter(|columns| columns[3] == "02").map(|columns| columns[9].to_owned()).collect()
+    columns.filter(|c| c[3] == "02").map(|c| [c[2], c[9]].join(" ")).collect()
 }
 
 #[test]

@@ -431,8 +431,6 @@ fn a_response_may_be_144_kib_long_with_its_framing() {
     assert_only_the_first_is_read(response(147_456), response(147_457));
 }
 
-// Packets
-
 #[cfg(unix)]
 #[test]
 fn a_refusal_that_comes_before_the_request_is_read_is_not_lost() {

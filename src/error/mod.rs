@@ -158,7 +158,7 @@ impl Error {
         };
         let message = format!(
             "the site redirects to {} (HTTP {status}), and redirects are not followed: \
-             use that host if it is the right site",
+             if that is the right site, use its scheme and host",
             Sanitized(target)
         );
         let mut error = Error::responded(ErrorKind::UnexpectedResponse, status, None, message);

@@ -388,9 +388,11 @@ pub fn without_proxies(command: &mut Command) -> &mut Command {
 /// Removes the variables that cargo sets for a test. A build that a test runs would otherwise run
 /// ring's build script again, which depends on them.
 pub fn without_cargo_variables(command: &mut Command) -> &mut Command {
-    let is_set = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars().filter(|(name, _)| is_set(name)) {
-        command.env_remove(name);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
     }
     command
 }
