@@ -57,6 +57,7 @@ pub(crate) fn call(
             may_have_succeeded |= is_broken;
             continue;
         }
+        // That is what a logout is for. To a login, it says nothing.
         let is_gone = request.is_idempotent() && error.api().is_some_and(ApiError::is_session_gone);
         if may_have_succeeded && is_gone {
             return Ok((Response::default(), site, connection));

@@ -95,7 +95,7 @@ enum {
     /** The call succeeded. */
     FILES_SESSION_OK = 0,
 
-    /** An argument or an option can't be used. The failed attempt sent nothing. */
+    /** An argument, option or proxy variable can't be used. The failed attempt sent nothing. */
     FILES_SESSION_INVALID_INPUT = 1,
     /** No connection could be made: the name is unknown, the port is closed, the proxy refused. The
      * failed attempt sent nothing. */
